@@ -1,0 +1,1 @@
+"""The two grammars of Onepath, as package data."""
