@@ -1,0 +1,1 @@
+"""Graphs and what is done to them. Pure: no clock, no device, no data set."""

@@ -1,0 +1,1 @@
+"""Operators, expressions over decisions, graphs, their text and their verifier."""

@@ -1,0 +1,229 @@
+"""Exact values and expressions over decisions.
+
+An attribute or a dimension is a literal or an `Expression` over value decisions, so that an elastic
+width reaches the next layer's channels without being enumerated. Arithmetic is exact: integers and
+`Fraction`s, never floats. Expressions are built through `apply`, which folds constants, so two equal
+constants are always the same Python value.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+ENUMERATION_CAP = 4096
+"""Joint assignments looked at when a property must hold under all of them."""
+
+Literal = int | Fraction | bool | str
+"""A constant of the language; a `str` is the label of a path or the name of an operator."""
+
+Assignment = Mapping[str, Literal]
+"""A choice for each decision that matters, by the decision's path."""
+
+
+class ValueProblem(ValueError):
+    """A value that cannot be: a division by zero, a size that is no integer, types that do not mix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The value of one decision: its path and the options it is drawn from."""
+
+    path: str
+    options: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A function of the language applied to literals and expressions, at least one of them not literal."""
+
+    function: str
+    arguments: tuple[Value, ...]
+
+
+Expression = Choice | Apply
+Value = Literal | Expression
+
+
+def is_symbolic(value: object) -> bool:
+    """True for what still depends on a decision."""
+    return isinstance(value, Choice | Apply)
+
+
+def normal(value: Literal) -> Literal:
+    """The one representation of a literal: a whole `Fraction` becomes an `int`."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return int(value)
+    return value
+
+
+def _number(value: Literal) -> int | Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+        raise ValueProblem(f"`{show(value)}` is not a number")
+    return value
+
+
+def _boolean(value: Literal) -> bool:
+    if not isinstance(value, bool):
+        raise ValueProblem(f"`{show(value)}` is not true or false")
+    return value
+
+
+def _arithmetic(function: Callable[..., Literal]) -> Callable[..., Literal]:
+    def exact(*arguments: Literal) -> Literal:
+        try:
+            return normal(function(*[_number(argument) for argument in arguments]))
+        except ZeroDivisionError:
+            raise ValueProblem("division by zero") from None
+
+    return exact
+
+
+def _same_kind(left: Literal, right: Literal) -> None:
+    kinds = [bool if isinstance(v, bool) else str if isinstance(v, str) else int for v in (left, right)]
+    if kinds[0] is not kinds[1]:
+        raise ValueProblem(f"`{show(left)}` and `{show(right)}` cannot be compared")
+
+
+def _equal(left: Literal, right: Literal) -> bool:
+    _same_kind(left, right)
+    return left == right
+
+
+def divisible(value: int | Fraction, divisor: int | Fraction) -> Literal:
+    """The multiple of `divisor` nearest to `value`, at least `divisor`, never below 90% of `value`.
+
+    The rounding of channel numbers of MobileNetV2's public code (`_make_divisible`).
+    """
+    if divisor <= 0:
+        raise ValueProblem("`divisible` needs a positive divisor")
+    rounded = max(divisor, (value + Fraction(divisor) / 2) // divisor * divisor)
+    return rounded + divisor if rounded < Fraction(9, 10) * value else rounded
+
+
+FUNCTIONS: dict[str, Callable[..., Literal]] = {
+    "+": _arithmetic(operator.add),
+    "-": _arithmetic(operator.sub),
+    "*": _arithmetic(operator.mul),
+    "/": _arithmetic(lambda a, b: Fraction(a) / Fraction(b)),
+    "//": _arithmetic(operator.floordiv),
+    "%": _arithmetic(operator.mod),
+    "neg": _arithmetic(operator.neg),
+    "min": _arithmetic(min),
+    "max": _arithmetic(max),
+    "divisible": _arithmetic(divisible),
+    "==": _equal,
+    "!=": lambda a, b: not _equal(a, b),
+    "<": lambda a, b: _number(a) < _number(b),
+    "<=": lambda a, b: _number(a) <= _number(b),
+    ">": lambda a, b: _number(a) > _number(b),
+    ">=": lambda a, b: _number(a) >= _number(b),
+    "and": lambda a, b: _boolean(a) and _boolean(b),
+    "or": lambda a, b: _boolean(a) or _boolean(b),
+    "not": lambda a: not _boolean(a),
+    "if": lambda c, a, b: a if _boolean(c) else b,
+}
+"""Every function of the language, on literals."""
+
+_DIGITS_CAP = 10**30
+
+
+def apply(function: str, *arguments: Value) -> Value:
+    """`function` of `arguments`, folded where all are literal.
+
+    Raises:
+        ValueProblem: the arguments are of the wrong kind, or the result is out of bounds.
+    """
+    if any(is_symbolic(argument) for argument in arguments):
+        if function == "if" and not is_symbolic(arguments[0]):
+            return arguments[1] if _boolean(arguments[0]) else arguments[2]  # type: ignore[arg-type]
+        return _without_neutral(function, arguments)
+    result = FUNCTIONS[function](*arguments)
+    if isinstance(result, int | Fraction) and not isinstance(result, bool) and abs(result) > _DIGITS_CAP:
+        raise ValueProblem("a number of more than 30 digits")
+    return result
+
+
+_NEUTRAL: dict[str, Literal] = {"+": 0, "-": 0, "*": 1, "/": 1, "//": 1}
+
+
+def _without_neutral(function: str, arguments: tuple[Value, ...]) -> Value:
+    """`x + 0`, `1 * x` and the like are `x`, so that equal sizes stay equal expressions."""
+    if function in _NEUTRAL and len(arguments) == 2:
+        left, right = arguments
+        if right == _NEUTRAL[function]:
+            return left
+        if function in "+*" and left == _NEUTRAL[function]:
+            return right
+    return Apply(function, tuple(arguments))
+
+
+def evaluate(value: Value, assignment: Assignment) -> Literal:
+    """The literal that `value` is under `assignment`.
+
+    Raises:
+        KeyError: a decision of the expression has no choice.
+        ValueProblem: the expression has no value there.
+    """
+    if isinstance(value, Choice):
+        return assignment[value.path]
+    if isinstance(value, Apply):
+        return FUNCTIONS[value.function](*[evaluate(argument, assignment) for argument in value.arguments])
+    return value
+
+
+def choices_of(*values: object) -> dict[str, Choice]:
+    """The decisions that `values` depend on, by path, in the order they are met."""
+    found: dict[str, Choice] = {}
+    for value in values:
+        if isinstance(value, Choice):
+            found.setdefault(value.path, value)
+        elif isinstance(value, Apply):
+            found.update(choices_of(*value.arguments))
+    return found
+
+
+def assignments(choices: Mapping[str, Choice], cap: int = ENUMERATION_CAP) -> Iterator[dict[str, Literal]]:
+    """Every joint assignment of `choices`, in a stable order.
+
+    Raises:
+        ValueProblem: there are more than `cap`.
+    """
+    if math.prod(len(choice.options) for choice in choices.values()) > cap:
+        raise ValueProblem(f"it depends on more than {cap} combinations of {', '.join(choices)}")
+    for options in itertools.product(*[choice.options for choice in choices.values()]):
+        yield dict(zip(choices, options, strict=True))
+
+
+def settle(value: Value, cap: int = 256) -> Value:
+    """`value` as a literal if it is the same under every assignment (looked at up to `cap` of them)."""
+    if not is_symbolic(value):
+        return value
+    choices = choices_of(value)
+    if math.prod(len(choice.options) for choice in choices.values()) > cap:
+        return value
+    seen = {evaluate(value, assignment) for assignment in assignments(choices)}
+    return seen.pop() if len(seen) == 1 else value
+
+
+def counterexample(condition: Value) -> Assignment | None:
+    """An assignment under which `condition` is false, or None if it always holds."""
+    for assignment in assignments(choices_of(condition)):
+        if not evaluate(condition, assignment):
+            return assignment
+    return None
+
+
+def show(value: Value) -> str:
+    """The text of a value, as the graph's text form and messages print it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Choice):
+        return f"${value.path}"
+    if isinstance(value, Apply):
+        return f"({value.function} {' '.join(show(argument) for argument in value.arguments)})"
+    return str(value)

@@ -1,0 +1,139 @@
+"""A kernel: the unit that is tuned, priced, built and timed, and the signature it is known by.
+
+A kernel is a straight-line program of operators on fp32 tensors at batch 1, laid out NHWC: usually a
+convolution with its bias, activation and residual. Its signature is its canonical text, without names,
+so that the same work in two networks is one kernel; latency table, tuning records, bundle and benchmark
+share it, and `parse` reads it back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+
+from compiler.ir.expression import Literal, show
+from compiler.ir.ops import OPERATORS
+from compiler.ir.types import Dimensions, TensorType
+
+FP32_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operator of a kernel; operands count the kernel's inputs first, then earlier steps' results."""
+
+    operator: str
+    attributes: tuple[tuple[str, Literal], ...]
+    operands: tuple[int, ...]
+
+    @property
+    def settings(self) -> Mapping[str, Literal]:
+        """The attributes by name."""
+        return dict(self.attributes)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """`inputs` are dimensions as the language has them ([channels, height, width]); memory is NHWC.
+
+    The result of the last step is the result of the kernel; every other result is read inside it alone.
+    """
+
+    inputs: tuple[Dimensions, ...]
+    steps: tuple[Step, ...]
+
+    @cached_property
+    def values(self) -> tuple[Dimensions, ...]:
+        """The dimensions of every value: the inputs, then the result of each step."""
+        values = list(self.inputs)
+        for step in self.steps:
+            operands = [TensorType(values[index]) for index in step.operands]
+            values.append(OPERATORS[step.operator].result(operands, step.settings).sizes)
+        return tuple(values)
+
+    @property
+    def output(self) -> Dimensions:
+        """The dimensions of the result."""
+        return self.values[-1]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one run."""
+        return sum(
+            OPERATORS[step.operator].macs(
+                self.values[step.operands[0]], self.values[len(self.inputs) + i], step.settings
+            )
+            for i, step in enumerate(self.steps)
+        )
+
+    @property
+    def weights(self) -> tuple[tuple[int, str, Dimensions], ...]:
+        """The constants it reads: (step, name, shape), PyTorch's names and layouts."""
+        return tuple(
+            (index, name, shape)
+            for index, step in enumerate(self.steps)
+            for name, shape in OPERATORS[step.operator]
+            .weights(self.values[step.operands[0]], step.settings)
+            .items()
+        )
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes that must cross memory at least once: inputs, constants, result."""
+        tensors = [*self.inputs, self.output, *[shape for _, _, shape in self.weights]]
+        return FP32_BYTES * sum(prod(shape) for shape in tensors)
+
+    @cached_property
+    def signature(self) -> str:
+        """The canonical text."""
+        inputs = " ".join("x".join(map(str, shape)) for shape in self.inputs)
+        return f"f32 nhwc ({inputs}) " + "; ".join(_step_text(step) for step in self.steps)
+
+
+def _step_text(step: Step) -> str:
+    arguments = [f"%{operand}" for operand in step.operands]
+    arguments += [f"{name}={show(value)}" for name, value in step.attributes]
+    return f"{step.operator}({', '.join(arguments)})"
+
+
+_SIGNATURE = re.compile(r"f32 nhwc \(([0-9x ]*)\) (.+)")
+_STEP = re.compile(r"(\w+)\(([^()]*)\)")
+
+
+def parse(signature: str) -> Kernel:
+    """The kernel whose signature this is.
+
+    Raises:
+        ValueError: it is not the signature of a kernel that this version knows.
+    """
+    match = _SIGNATURE.fullmatch(signature)
+    if match is None:
+        raise ValueError(f"not a kernel signature: {signature!r}")
+    inputs = tuple(tuple(int(size) for size in shape.split("x")) for shape in match[1].split())
+    kernel = Kernel(inputs, tuple(_read_step(text) for text in match[2].split("; ")))
+    try:
+        kernel.values  # noqa: B018  computing the shapes checks every step
+    except (KeyError, IndexError, ValueError) as problem:
+        raise ValueError(f"not a kernel of this version: {signature!r} ({problem})") from None
+    return kernel
+
+
+def _read_step(text: str) -> Step:
+    match = _STEP.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a kernel step: {text!r}")
+    arguments = match[2].split(", ")
+    operands = tuple(int(argument[1:]) for argument in arguments if argument.startswith("%"))
+    pairs = [argument.split("=", 1) for argument in arguments if not argument.startswith("%")]
+    return Step(match[1], tuple((name, _read_literal(value)) for name, value in pairs), operands)
+
+
+def _read_literal(text: str) -> Literal:
+    if text in ("true", "false"):
+        return text == "true"
+    fraction = Fraction(text)
+    return int(fraction) if fraction.denominator == 1 else fraction
