@@ -140,10 +140,10 @@ def apply(function: str, *arguments: Value) -> Value:
     """
     if any(is_symbolic(argument) for argument in arguments):
         if function == "if" and not is_symbolic(arguments[0]):
-            return arguments[1] if _boolean(arguments[0]) else arguments[2]  # type: ignore[arg-type]
+            return arguments[1] if arguments[0] is True else arguments[2]
         return _without_neutral(function, arguments)
     result = FUNCTIONS[function](*arguments)
-    if isinstance(result, int | Fraction) and not isinstance(result, bool) and abs(result) > _DIGITS_CAP:
+    if not isinstance(result, bool | str) and abs(result) > _DIGITS_CAP:
         raise ValueProblem("a number of more than 30 digits")
     return result
 
