@@ -1,0 +1,266 @@
+"""Files that are whole or absent: atomic writes, checksums, schema versions, one writer per folder.
+
+A file is written beside its place, synced and renamed, so that a kill or a full disk leaves what was
+there before. What a program alone writes carries a checksum over its content; what a person may edit
+carries none. Every finding is a `FileProblem` that names the file, what is wrong and the way out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+LOCK_WAIT_S = 1.0
+"""How long a second writer waits for a folder before it is refused."""
+READ_CAP_BYTES = 1 << 30
+"""The largest JSON file that is read: bounds what a hostile file can ask for."""
+
+
+class FileProblem(Exception):
+    """A file that cannot be used or written: which, what is wrong, and the way out."""
+
+    def __init__(self, path: Path | str, what: str, way_out: str) -> None:
+        super().__init__(f"{path}: {what}; {way_out}")
+        self.path, self.what, self.way_out = Path(path), what, way_out
+
+
+def write_atomic(path: Path | str, content: bytes | str, mode: int = 0o666) -> Path:
+    """Replace the file by `content`, wholly or not at all; makes missing parent folders.
+
+    Raises:
+        FileProblem: the disk is full, or the place cannot be written; the old file still stands.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_synced(temporary, data, mode)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as problem:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        reason = problem.strerror or str(problem)
+        raise FileProblem(
+            path, f"cannot be written ({reason})", "free some space or choose another place"
+        ) from None
+    return path
+
+
+def _write_synced(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_bytes(path: Path | str, way_out: str = "run the stage that writes it") -> bytes:
+    """The content of a file.
+
+    Raises:
+        FileProblem: it is missing, unreadable or larger than `READ_CAP_BYTES`.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > READ_CAP_BYTES:
+            raise FileProblem(path, f"is larger than {READ_CAP_BYTES} bytes", "give the right file")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FileProblem(path, "does not exist", way_out) from None
+    except OSError as problem:
+        raise FileProblem(path, f"cannot be read ({problem.strerror})", "give a readable file") from None
+
+
+def sha256_file(path: Path | str) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as problem:
+        raise FileProblem(path, f"cannot be read ({problem.strerror})", "give a readable file") from None
+
+
+def canonical_json(payload: object) -> bytes:
+    """JSON with sorted keys and no spaces: the bytes that checksums are taken over."""
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def write_json(path: Path | str, payload: Mapping[str, Any], schema: str, checksum: bool = True) -> Path:
+    """Write `payload` as indented JSON with its schema, and a checksum where a program alone writes it.
+
+    Raises:
+        FileProblem: the place cannot be written.
+        ValueError: the payload holds a NaN, an infinity or what JSON cannot say.
+    """
+    body = json.loads(json.dumps({"schema": schema, **payload}, allow_nan=False))
+    if checksum:
+        body["checksum"] = _checksum(body)
+    return write_atomic(path, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in body.items() if key != "checksum"}
+    return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def read_json(path: Path | str, schema: str, checksum: bool = True) -> dict[str, Any]:
+    """The payload of a JSON file of this schema, without schema and checksum.
+
+    Raises:
+        FileProblem: it is missing, no JSON, of another schema or version, or its checksum fails.
+    """
+    path = Path(path)
+    body = _parse(path, read_bytes(path))
+    check_schema(path, body.get("schema"), schema)
+    if checksum and body.get("checksum") != _checksum(body):
+        raise FileProblem(path, "was damaged or changed (its checksum fails)", "delete it and make it again")
+    return {key: value for key, value in body.items() if key not in ("schema", "checksum")}
+
+
+def _parse(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as problem:
+        raise FileProblem(path, f"is not valid JSON ({problem})", "correct it or make it again") from None
+    if not isinstance(body, dict):
+        raise FileProblem(path, "holds no JSON object", "correct it or make it again")
+    return body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def check_schema(path: Path | str, found: object, wanted: str) -> None:
+    """Refuse a file of another kind, or of another version of this kind.
+
+    Raises:
+        FileProblem: `found` is not `wanted`.
+    """
+    if found == wanted:
+        return
+    kind, _, version = wanted.partition("/")
+    if not isinstance(found, str):
+        raise FileProblem(path, "states no schema", f'give a file of schema "{wanted}"')
+    if found.partition("/")[0] == kind:
+        what = f"is of version {found.partition('/')[2]} of {kind}, and this program reads version {version}"
+        raise FileProblem(path, what, "make it again with this version")
+    raise FileProblem(path, f"is of schema {found}, not {wanted}", "give the right file")
+
+
+Tensors = Mapping[str, np.ndarray[Any, Any]]
+
+
+def write_tensors(
+    path: Path | str,
+    tensors: Tensors,
+    schema: str = "onepath.tensors/1",
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Write arrays as safetensors, with schema, `metadata` and a checksum over names, types and bytes."""
+    ordered = {
+        name: np.ascontiguousarray(tensors[name]).reshape(tensors[name].shape) for name in sorted(tensors)
+    }
+    notes = {**(metadata or {}), "schema": schema}
+    notes["checksum"] = _tensor_checksum(ordered, notes)
+    return write_atomic(path, save(ordered, metadata=notes))
+
+
+def read_tensors(
+    path: Path | str, schema: str = "onepath.tensors/1"
+) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file of this schema.
+
+    Raises:
+        FileProblem: it is missing, torn, of another schema, or its checksum fails.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileProblem(path, "does not exist", "run the stage that writes it")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            notes = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as problem:
+        raise FileProblem(path, f"is no whole safetensors file ({problem})", "make it again") from None
+    check_schema(path, notes.get("schema"), schema)
+    if notes.pop("checksum", None) != _tensor_checksum(tensors, notes):
+        raise FileProblem(path, "was damaged or changed (its checksum fails)", "make it again")
+    del notes["schema"]
+    return tensors, notes
+
+
+def _tensor_checksum(tensors: Tensors, notes: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(canonical_json(notes))
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(canonical_json([name, str(array.dtype), list(array.shape)]))
+        digest.update(np.ascontiguousarray(array).data)
+    return "sha256:" + digest.hexdigest()
+
+
+def _say_on_stderr(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+@contextmanager
+def folder_lock(folder: Path | str, say: Callable[[str], None] = _say_on_stderr) -> Iterator[None]:
+    """Hold the folder as its one writer; makes the folder. A dead writer's lock is broken, and said so.
+
+    Raises:
+        FileProblem: another process holds it, which the message names, or the folder cannot be made.
+    """
+    folder = Path(folder)
+    holder = folder / ".onepath.holder"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".onepath.lock", timeout=LOCK_WAIT_S)
+        lock.acquire(poll_interval=0.05)
+    except Timeout:
+        raise FileProblem(
+            folder, f"is in use by {_holder(holder)}", "wait for it to end, or use another folder"
+        ) from None
+    except OSError as problem:
+        raise FileProblem(folder, f"cannot be locked ({problem.strerror})", "choose another folder") from None
+    try:
+        if holder.exists():
+            say(f"{folder}: the lock of {_holder(holder)}, which ended without giving it back, is broken")
+        write_atomic(holder, f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()[:200] or "another process"
+    except OSError:
+        return "another process"
