@@ -79,7 +79,7 @@ class In(Node):
 
 @dataclass(frozen=True, slots=True)
 class Attr(Node):
-    """`in.channels`, `stem.height`."""
+    """`in.channels`, `stem.height`; also a name of a file brought in by `use "…" as lib`: `lib.mbconv`."""
 
     base: Ref | In
     name: str
@@ -97,7 +97,7 @@ class Arg(NamedNode):
 class Call(Node):
     """`mbconv(16, kernel = 3)`, `min(a, b)`: a block, an operator or a function, applied at once."""
 
-    callee: Ref
+    callee: Ref | Attr
     args: tuple[Arg, ...]
 
 
@@ -105,7 +105,7 @@ class Call(Node):
 class Named(NamedNode):
     """`value as name`: names a decision or an instance of a block."""
 
-    value: Ref | Call | ChooseValue | ChooseValues
+    value: Ref | Attr | Call | ChooseValue | ChooseValues
     name: str
 
 
@@ -174,9 +174,9 @@ class ChooseValues(Node):
 
 @dataclass(frozen=True, slots=True)
 class Pipe(Node):
-    """`a -> b -> c`: the head, then steps; a body's result is a Pipe even where it has one step."""
+    """`a -> b -> c`: a head, any Expr where the pipe is a value, then Steps; a body's result is a Pipe."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +347,7 @@ class Output(Node):
 
 @dataclass(frozen=True, slots=True)
 class Cap(NamedNode):
-    """`latency <= 8 ms on laptop`; `name_span` is the metric's, `target_span` the target's."""
+    """`latency <= 8 ms on laptop`; `name_span` is the metric's; the target may be `lib.laptop`."""
 
     metric: str
     relation: Literal["<=", ">="]

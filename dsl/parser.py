@@ -1,0 +1,95 @@
+"""Text to syntax tree."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dsl.builder import build
+from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors, in_order
+from dsl.expected import explain
+from dsl.limits import MAXIMUM_SYNTAX_ERRORS
+from dsl.recovery import expected, resume
+from dsl.scan import OPENING, grammar, scan
+from dsl.source import Source
+from dsl.syntax import File
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+
+def parse(source: Source) -> tuple[File | None, list[Diagnostic]]:
+    """The syntax tree of a text, and what is wrong with its spelling.
+
+    With errors the tree holds what could be read; what stands around an error is missing from it, and it is
+    None where a cap of `dsl.limits` refused the text. Raises nothing, whatever the text.
+    """
+    try:
+        scanned = scan(source)
+        diagnostics = list(scanned.diagnostics)
+        tree = _Run(source, scanned.tokens, diagnostics).tree()
+        return (None if tree is None else build(source, tree)), in_order(diagnostics)
+    except DiagnosticError as error:
+        return None, list(error.diagnostics)
+
+
+def parsed(source: Source) -> File:
+    """The syntax tree of a text without mistakes in its spelling.
+
+    Raises:
+        DiagnosticError: the text has some.
+    """
+    file, diagnostics = parse(source)
+    if file is None or has_errors(diagnostics):
+        raise DiagnosticError(diagnostics)
+    return file
+
+
+@dataclass
+class _Run:
+    """One parse: feeds tokens to Lark's LALR automaton, and at an error reports it and resumes."""
+
+    source: Source
+    tokens: list[Token]
+    diagnostics: list[Diagnostic]
+
+    def tree(self) -> Tree[Token] | None:
+        """Lark's tree, or None where there were too many errors to go on."""
+        from lark.exceptions import UnexpectedToken
+
+        state: Any = copy(grammar().parse_interactive("").parser_state)
+        tokens = [*self.tokens, self._end()]
+        index = 0
+        while index < len(tokens):
+            states, values = list(state.state_stack), list(state.value_stack)
+            try:
+                result = state.feed_token(tokens[index], tokens[index].type == "$END")
+                index += 1
+            except UnexpectedToken:
+                # Lark reduces before it finds out: go back to what the parser knew before this token.
+                state.state_stack, state.value_stack = states, values
+                index = self._recover(state, tokens, index)
+                if len(self.diagnostics) >= MAXIMUM_SYNTAX_ERRORS:
+                    return None
+        tree: Tree[Token] = result
+        return tree
+
+    def _recover(self, state: Any, tokens: list[Token], at: int) -> int:
+        table = state.parse_conf.parse_table.states
+        opened = [value for value in state.value_stack if getattr(value, "type", None) in OPENING]
+        previous = tokens[at - 1] if at else None
+        fits = expected(table, state.state_stack)
+        self.diagnostics.append(explain(self.source, tokens[at], previous, fits, opened))
+        dropped, index = resume(table, state.state_stack, state.value_stack, tokens, at)
+        if dropped:
+            del state.state_stack[-dropped:]
+            del state.value_stack[-dropped:]
+        return index
+
+    def _end(self) -> Token:
+        from lark import Token
+
+        end = len(self.source.text.rstrip())
+        line, column = self.source.position(end)
+        return Token("$END", "", start_pos=end, line=line, column=column, end_pos=end)
