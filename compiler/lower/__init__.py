@@ -1,0 +1,145 @@
+"""Syntax tree to space graph: expands blocks, evaluates constants, infers types, keeps source spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from compiler.ir.expression import Value, normal
+from compiler.ir.graph import INPUT, Limit, Node, SpaceGraph
+from compiler.ir.ops import SIZE_CAP
+from compiler.ir.types import TensorType
+from compiler.lower import values
+from compiler.lower.scope import Context, Meaning, Place, Poisoned, Problem, Scope, Tensor
+from compiler.lower.values import as_tensor
+from compiler.lower.wiring import Wiring
+from dsl import syntax
+from dsl.diagnostic import Diagnostic, DiagnosticError, Note, has_errors, in_order
+from dsl.units import dimension, in_units_of
+
+METRICS = ("macs", "params", "peak_memory", "latency")
+
+
+@dataclass
+class _Lowering:
+    """Collects diagnostics while one file is lowered."""
+
+    file: syntax.File
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def report(self, problem: Problem, context: Context | None = None) -> None:
+        calls = context.calls if context else ()
+        notes = tuple(Note(f"in this call of `{name}`", span) for name, span in reversed(calls[-4:]))
+        diagnostic = Diagnostic(problem.code, problem.message, problem.span, problem.hint, notes)
+        place = (problem.code, problem.span.source.name, problem.span.start)
+        if place not in {(d.code, d.span.source.name, d.span.start) for d in self.found}:
+            self.found.append(diagnostic)
+
+    def wiring(self) -> Wiring:
+        wiring = Wiring({b.name: b for b in self.file.select(syntax.Block)}, {}, self.report)
+        outside = Context(Scope(), None, {}, Place())
+        constants: dict[str, Meaning] = {}
+        for constant in self.file.select(syntax.Constant):
+            wiring.names = dict(constants)
+            constants[constant.name] = wiring.bound(constant.value, outside)
+        wiring.names = constants
+        return wiring
+
+    def space(self, space: syntax.Space) -> SpaceGraph | None:
+        try:
+            return self._space(space)
+        except Problem as problem:
+            self.report(problem)
+        except Poisoned:
+            pass
+        return None
+
+    def _space(self, space: syntax.Space) -> SpaceGraph:
+        wiring, scope, place = self.wiring(), Scope(), Place()
+        outside = Context(scope, None, {}, place)
+        inputs = [self._input(each, wiring, outside) for each in space.inputs]
+        if len(inputs) != 1:
+            where = space.inputs[1].span if len(inputs) > 1 else space.span
+            what = "several inputs are not supported yet" if inputs else "a space has an `input`"
+            raise Problem("E0399" if inputs else "E0322", what, where)
+        names = {i.name: tensor for i, tensor in zip(space.inputs, inputs, strict=True) if i.name}
+        result = wiring.body(space.body, Context(scope, inputs[0], names, place))
+        limits = tuple(self._limit(cap, wiring, outside) for cap in space.requires)
+        output = as_tensor(result, space.span)
+        self._check_output(space, output, wiring, outside)
+        return SpaceGraph(space.name, scope.close(output, tuple(inputs)), limits)
+
+    def _input(self, node: syntax.Input, wiring: Wiring, outside: Context) -> Tensor:
+        sizes = self._sizes(node.dimensions, wiring, outside)
+        if not 1 <= len(sizes) <= 3:
+            raise Problem("E0322", "an input has one to three dimensions", node.span)
+        name = outside.place.name(node.name or "input")
+        type_ = TensorType(sizes)
+        outside.scope.builder.add(Node(name, INPUT, (), type_, span=node.span))
+        return Tensor(name, type_, outside.scope)
+
+    def _sizes(self, nodes: Sequence[syntax.Expr], wiring: Wiring, outside: Context) -> tuple[Value, ...]:
+        return tuple(values.as_count(wiring.value(n, outside), n.span, "a size", SIZE_CAP) for n in nodes)
+
+    def _check_output(self, space: syntax.Space, output: Tensor, wiring: Wiring, outside: Context) -> None:
+        for declared in space.outputs:
+            wanted = TensorType(self._sizes(declared.dimensions, wiring, outside))
+            if wanted != output.type:
+                message = f"the space gives {output.type}, its `output` says {wanted}"
+                raise Problem("E0323", message, declared.span)
+
+    def _limit(self, cap: syntax.Cap, wiring: Wiring, outside: Context) -> Limit:
+        if cap.metric not in METRICS:
+            raise Problem(
+                "E0324", f"no limit is named `{cap.metric}`", cap.span, f"limits: {', '.join(METRICS)}"
+            )
+        return Limit(cap.metric, cap.relation, _bound(cap, wiring, outside), cap.target)  # type: ignore[arg-type]
+
+
+_BASE_UNITS = {
+    "macs": ("count", ""),
+    "params": ("count", ""),
+    "peak_memory": ("bytes", ""),
+    "latency": ("time", "ms"),
+}
+
+
+def _bound(cap: syntax.Cap, wiring: Wiring, outside: Context) -> Value:
+    """The limit in the metric's own unit: ones, bytes, milliseconds."""
+    wanted, base = _BASE_UNITS[cap.metric]
+    if isinstance(cap.limit, syntax.Quantity):
+        if dimension(cap.limit) != wanted:
+            raise Problem("E0324", f"`{cap.limit.unit}` is not a unit of `{cap.metric}`", cap.limit.span)
+        return normal(in_units_of(cap.limit, base))
+    if cap.metric == "latency":
+        raise Problem("E0324", "a latency needs a unit", cap.limit.span, "write `8 ms`")
+    return values.as_constant(wiring.value(cap.limit, outside), cap.limit.span, "a limit")
+
+
+def lower(file: syntax.File, space: str | None = None) -> SpaceGraph:
+    """The graph of the space named `space`, or of the only one.
+
+    Raises:
+        DiagnosticError: the file has errors, or no such space.
+    """
+    spaces = {each.name: each for each in file.select(syntax.Space)}
+    if not spaces or (space is None and len(spaces) > 1) or (space is not None and space not in spaces):
+        known = ", ".join(spaces) or "none"
+        problem = f"no space is named `{space}`" if space else "name one space of the file"
+        raise DiagnosticError([Diagnostic("E0325", problem, file.span, f"spaces here: {known}")])
+    chosen = spaces[space] if space else next(iter(spaces.values()))
+    lowering = _Lowering(file)
+    graph = lowering.space(chosen)
+    if graph is None or has_errors(lowering.found):
+        raise DiagnosticError(in_order(lowering.found))
+    return graph
+
+
+def check_spaces(file: syntax.File) -> list[Diagnostic]:
+    """What lowering every space of the file finds; the graphs are thrown away."""
+    lowering = _Lowering(file)
+    for space in file.select(syntax.Space):
+        lowering.space(space)
+    if not file.select(syntax.Space):
+        lowering.wiring()
+    return in_order(lowering.found)

@@ -1,0 +1,118 @@
+"""Where lowering stands: the graph being filled, the place names are drawn from, and what names mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from compiler.ir.expression import Value
+from compiler.ir.graph import INPUT, Graph, GraphBuilder, Node
+from compiler.ir.types import TensorType
+from dsl.source import Span
+
+
+class Problem(Exception):
+    """A mistake in the user's file, before it is dressed as a diagnostic."""
+
+    def __init__(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.span, self.hint = code, message, span, hint
+
+
+class Poisoned(Exception):
+    """Something reads a value whose own mistake was reported already."""
+
+
+@dataclass(frozen=True)
+class Poison:
+    """The value of what went wrong: whoever reads it stays silent."""
+
+
+POISON: Final = Poison()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A reference to a block, an operator or a function of values."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the network: a node of the graph that `scope` fills."""
+
+    name: str
+    type: TensorType
+    scope: Scope = field(compare=False, repr=False)
+
+
+Meaning = Value | Function | Tensor | Poison
+"""What a name or an expression of the file can mean."""
+
+
+class Scope:
+    """One graph being filled. A value of an enclosing graph enters as an input, once."""
+
+    def __init__(self) -> None:
+        self.builder = GraphBuilder()
+        self.captured: dict[str, Tensor] = {}
+
+    def enter(self, tensor: Tensor) -> Tensor:
+        """`tensor` as a value of this graph; it keeps its name."""
+        if tensor.scope is self:
+            return tensor
+        if tensor.name not in self.captured:
+            self.builder.add(Node(tensor.name, INPUT, (), tensor.type))
+            self.captured[tensor.name] = tensor
+        return Tensor(tensor.name, tensor.type, self)
+
+    def close(self, output: Tensor, operands: tuple[Tensor, ...]) -> Graph:
+        """The graph, its inputs exactly `operands` in that order."""
+        entered = [self.enter(operand).name for operand in operands]
+        graph = self.builder.build(self.enter(output).name)
+        rest = tuple(node for node in graph.nodes if node.op != INPUT)
+        return Graph((*[graph[name] for name in entered], *rest), graph.output, graph.decisions)
+
+
+class Place:
+    """A point in the file's own hierarchy, from which readable unique names are drawn.
+
+    The second sibling of a name is numbered: `stage`, `stage2`.
+    """
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+        self._taken: dict[str, int] = {}
+
+    def name(self, base: str) -> str:
+        """A new path below this place."""
+        count = self._taken.get(base, 0) + 1
+        self._taken[base] = count
+        own = base if count == 1 else f"{base}{count}"
+        if count > 1 and own in self._taken:
+            return self.name(base)
+        self._taken.setdefault(own, 1)
+        return f"{self.path}.{own}" if self.path else own
+
+    def below(self, base: str) -> Place:
+        """A new place below this one."""
+        return Place(self.name(base))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an expression sees: the value that entered its braces, its names, and how it came to be called.
+
+    `label` names a decision that the expression makes; `calls` are the block calls around it, outermost
+    first; `instance` says that the next block called is this place itself (a candidate that is one call).
+    """
+
+    scope: Scope
+    here: Tensor | Poison | None
+    names: Mapping[str, Meaning]
+    place: Place
+    label: str | None = None
+    calls: tuple[tuple[str, Span], ...] = ()
+    instance: bool = False
