@@ -1,0 +1,144 @@
+"""Read ONNX, ours or another's, into a network and its weights.
+
+What `to_onnx` wrote reads back with the same names, operators and units. Other models are read where they
+keep to the operators of the table: batch 1 (or a free batch), fp32, one input, one output, square windows.
+A model is refused, with the node and the reason, before anything of it is used: weights outside the file,
+operators of other domains, shapes that do not fit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+import onnx
+
+from compiler.codegen.onnx_reader import OnnxProblem, Reader
+from compiler.codegen.onnx_rules import RULES
+from compiler.codegen.to_onnx import SCHEMA
+from compiler.ir.expression import Assignment, Literal
+from compiler.ir.graph import INPUT, Network
+from compiler.ir.ops import SIZE_CAP
+from compiler.ir.types import TensorType
+from compiler.passes.fold import Array
+
+NODE_CAP = 20_000
+OLDEST_OPSET = 9
+DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+def parse_model(data: bytes) -> onnx.ModelProto:
+    """The model in the bytes of a file.
+
+    Raises:
+        OnnxProblem: they are no ONNX model.
+    """
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as problem:  # protobuf's DecodeError has no narrower base
+        raise OnnxProblem(f"this is no ONNX model ({problem})") from None
+
+
+def from_onnx(model: onnx.ModelProto) -> tuple[Network, dict[str, Array]]:
+    """The network of a model, and its parameters by `<node>.weight`, `.bias` and so on.
+
+    Raises:
+        OnnxProblem: the model is invalid, or holds what a network cannot; the message names the node.
+    """
+    _check(model)
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    reader = Reader(model.graph, ours="onepath.schema" in notes)
+    for value in _inputs(model.graph):
+        reader.add_input(value.name, _input_type(value))
+    for node in model.graph.node:
+        _read(reader, node)
+    output = reader.values.get(model.graph.output[0].name)
+    if output is None or reader.nodes[output.node].op == INPUT:
+        raise OnnxProblem("the model's output is computed by no operator")
+    name = notes.get("onepath.space") or re.sub(r"\W+", "_", model.graph.name).strip("_") or "network"
+    return Network(name, reader.build(output.node), _choices(notes)), reader.live_parameters(output.node)
+
+
+def _read(reader: Reader, node: onnx.NodeProto) -> None:
+    if node.domain not in DEFAULT_DOMAINS or node.op_type not in RULES:
+        raise OnnxProblem(f"{reader.label(node)} is not supported; supported are {', '.join(sorted(RULES))}")
+    try:
+        RULES[node.op_type](reader, node)
+    except OnnxProblem:
+        raise
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise reader.refuse(node, str(problem)) from None
+
+
+def _check(model: onnx.ModelProto) -> None:
+    if len(model.graph.node) > NODE_CAP:
+        raise OnnxProblem(f"the model has {len(model.graph.node)} nodes; the limit is {NODE_CAP}")
+    if model.functions or model.graph.sparse_initializer:
+        raise OnnxProblem("functions and sparse weights are not supported; export the model without them")
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise OnnxProblem(f"the weights `{tensor.name}` lie outside the file; save them inside it")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as problem:
+        raise OnnxProblem(f"ONNX's checker refuses the model: {str(problem).strip()[:500]}") from None
+    _check_head(model)
+
+
+def _check_head(model: onnx.ModelProto) -> None:
+    opset = next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 0)
+    if opset < OLDEST_OPSET:
+        raise OnnxProblem(f"opset {opset} is older than {OLDEST_OPSET}; convert the model")
+    schema = next((entry.value for entry in model.metadata_props if entry.key == "onepath.schema"), SCHEMA)
+    if schema != SCHEMA:
+        raise OnnxProblem(
+            f"the model is of schema {schema}, and this program reads {SCHEMA}; export it again"
+        )
+    if len(_inputs(model.graph)) != 1 or len(model.graph.output) != 1:
+        raise OnnxProblem("the model must have one input and one output")
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every constant of a graph and of the graphs in its nodes."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from ([attribute.t] if attribute.HasField("t") else attribute.tensors)
+            for inner in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+                yield from _tensors(inner)
+
+
+def _inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    constants = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in constants]
+
+
+def _input_type(value: onnx.ValueInfoProto) -> TensorType:
+    tensor = value.type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        raise OnnxProblem(f"the input `{value.name}` is not float32; other types come later")
+    batch, *sizes = [
+        entry.dim_value if entry.HasField("dim_value") else -1 for entry in tensor.shape.dim
+    ] or [0]
+    if batch not in (-1, 1) or not 1 <= len(sizes) <= 3 or not all(1 <= size <= SIZE_CAP for size in sizes):
+        shape = "x".join(str(size) if size >= 0 else "?" for size in (batch, *sizes))
+        raise OnnxProblem(f"the input `{value.name}` is {shape}; it must be 1 (or free) and fixed sizes")
+    return TensorType(tuple(sizes))
+
+
+def _choices(notes: dict[str, str]) -> Assignment:
+    try:
+        choices = json.loads(notes.get("onepath.choices", "{}"))
+        return {str(path): _literal(choice) for path, choice in choices.items()}
+    except (ValueError, AttributeError, RecursionError, ZeroDivisionError) as problem:
+        raise OnnxProblem(f"the metadata `onepath.choices` cannot be read ({problem})") from None
+
+
+def _literal(choice: object) -> Literal:
+    if isinstance(choice, str) and re.fullmatch(r"-?\d{1,30}/\d{1,30}", choice):
+        return Fraction(choice)
+    if isinstance(choice, bool | int | str):
+        return choice
+    raise ValueError(f"{choice!r} is no choice")
