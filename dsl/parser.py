@@ -10,8 +10,8 @@ from dsl.builder import build
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors, in_order
 from dsl.expected import explain
 from dsl.limits import MAXIMUM_SYNTAX_ERRORS
-from dsl.recovery import expected, resume
-from dsl.scan import OPENING, grammar, scan
+from dsl.recovery import expected, open_brackets, resume
+from dsl.scan import grammar, scan
 from dsl.source import Source
 from dsl.syntax import File
 
@@ -77,10 +77,13 @@ class _Run:
 
     def _recover(self, state: Any, tokens: list[Token], at: int) -> int:
         table = state.parse_conf.parse_table.states
-        opened = [value for value in state.value_stack if getattr(value, "type", None) in OPENING]
+        opened = open_brackets(state.value_stack)
         previous = tokens[at - 1] if at else None
         fits = expected(table, state.state_stack)
-        self.diagnostics.append(explain(self.source, tokens[at], previous, fits, opened))
+        problem = explain(self.source, tokens[at], previous, fits, opened)
+        # What the scan refused and put right may still not fit: one mistake, one message.
+        if all(problem.span.start != each.span.start for each in self.diagnostics):
+            self.diagnostics.append(problem)
         dropped, index = resume(table, state.state_stack, state.value_stack, tokens, at)
         if dropped:
             del state.state_stack[-dropped:]

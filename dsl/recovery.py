@@ -81,11 +81,24 @@ def resume(
     raise AssertionError("every stack can go on at the end of the file")
 
 
+def open_brackets(values: list[Any]) -> list[Token]:
+    """The brackets among a stack's values that are still open; one just closed may not be reduced yet."""
+    opened: list[Token] = []
+    for value in values:
+        kind = getattr(value, "type", None)
+        if kind in OPENING:
+            opened.append(value)
+        elif kind in OPENING.values():
+            opened.pop()
+    return opened
+
+
 def _brace_depths(values: list[Any]) -> list[int]:
     """The number of open braces among the first n values, for each n."""
     depths = [0]
-    for each in values:
-        depths.append(depths[-1] + (getattr(each, "type", None) == "LBRACE"))
+    for value in values:
+        step = {"LBRACE": 1, "RBRACE": -1}.get(getattr(value, "type", ""), 0)
+        depths.append(depths[-1] + step)
     return depths
 
 

@@ -1,24 +1,37 @@
-"""Units of quantities: what a metric may be written in, and its base unit."""
+"""Units of quantities: the dimensions, their units and exact conversion."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from dsl.syntax import Exact, Quantity
 
-_THOUSAND, _BINARY = 1000, 1024
+_MICROSECOND, _MILLISECOND, _SECOND = 1000, 1000**2, 1000**3
 
-UNITS: dict[str, dict[str, Exact]] = {
-    "time": {"ns": 1, "us": _THOUSAND, "ms": _THOUSAND**2, "s": _THOUSAND**3},
-    "count": {"K": _THOUSAND, "M": _THOUSAND**2, "G": _THOUSAND**3},
+UNITS: dict[str, dict[str, int]] = {
+    "time": {
+        "ns": 1,
+        "us": _MICROSECOND,
+        "ms": _MILLISECOND,
+        "s": _SECOND,
+        "min": 60 * _SECOND,
+        "h": 3600 * _SECOND,
+    },
+    "count": {"K": 1000, "M": 1000**2, "G": 1000**3},
     "bytes": {
-        "KB": _THOUSAND,
-        "MB": _THOUSAND**2,
-        "GB": _THOUSAND**3,
-        "KiB": _BINARY,
-        "MiB": _BINARY**2,
-        "GiB": _BINARY**3,
+        "B": 1,
+        "KB": 1000,
+        "MB": 1000**2,
+        "GB": 1000**3,
+        "KiB": 1024,
+        "MiB": 1024**2,
+        "GiB": 1024**3,
     },
 }
 """Each dimension's units, in nanoseconds, ones and bytes."""
+
+METRICS = {"macs": "count", "params": "count", "peak_memory": "bytes", "latency": "time"}
+"""What a cap can bound, and the dimension of its limit."""
 
 
 def dimension(quantity: Quantity) -> str:
@@ -27,7 +40,7 @@ def dimension(quantity: Quantity) -> str:
 
 
 def in_units_of(quantity: Quantity, unit: str) -> Exact:
-    """The number of `unit`s in `quantity`, exactly.
+    """The number of `unit`s in `quantity`, exactly; of ones or bytes where `unit` is empty.
 
     Raises:
         ValueError: the units measure different things.
@@ -35,4 +48,5 @@ def in_units_of(quantity: Quantity, unit: str) -> Exact:
     units = UNITS[dimension(quantity)]
     if unit not in units and unit != "":
         raise ValueError(f"{quantity.unit} is not a unit of the dimension of {unit}")
-    return quantity.value * units[quantity.unit] / (units[unit] if unit else 1)  # type: ignore[return-value]
+    exact = Fraction(quantity.value) * units[quantity.unit] / (units[unit] if unit else 1)
+    return exact.numerator if exact.denominator == 1 else exact

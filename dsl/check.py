@@ -1,0 +1,224 @@
+"""Static checks of a whole file: every mistake that can be told without evaluating or expanding anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from dsl import syntax
+from dsl.check_bodies import BodyChecker
+from dsl.diagnostic import Diagnostic, Note, in_order
+from dsl.names import Globals, Local, Scope, globals_of
+from dsl.signature import FUNCTIONS, Signature
+from dsl.source import Span
+from dsl.suggest import did_you_mean, listed
+from dsl.units import METRICS, UNITS, dimension
+
+
+def check(
+    file: syntax.File, operators: Mapping[str, Signature], spelling: Sequence[Diagnostic] = ()
+) -> list[Diagnostic]:
+    """What is wrong with a file, and warnings, in the order of the text.
+
+    `operators` are the steps that exist, by name. `spelling` is what `parse` found: items around those
+    places are not looked into, and names lost there are not called unknown. A file with `use` is linked
+    first (`dsl.modules`); where it is not, unknown names are taken to be another file's.
+    """
+    found: list[Diagnostic] = []
+    known = globals_of(file, operators, _lost_names(file, spelling))
+    checker = BodyChecker(known, found.append)
+    found += _twice(file)
+    found += _hidden(file, operators)
+    broken = [each.span for each in spelling]
+    for item in file.items:
+        if not any(_holds(item.span, place) for place in broken):
+            found += _Item(file, known, checker).problems(item)
+    return in_order(found)
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer.source is inner.source and outer.start <= inner.start <= outer.end
+
+
+def _lost_names(file: syntax.File, spelling: Sequence[Diagnostic]) -> frozenset[str]:
+    """Names that look defined in a text with syntax errors."""
+    if not spelling:
+        return frozenset()
+    text = file.span.source.text
+    declared = re.findall(r"\b(?:block|space|target)\s+(\w+)", text)
+    return frozenset([*declared, *re.findall(r"^\s*(\w+)\s*=", text, re.MULTILINE)])
+
+
+def _twice(file: syntax.File) -> Iterator[Diagnostic]:
+    """Names defined twice; spaces, targets, searches and recipes each have names of their own."""
+    first: dict[tuple[str, str], Span] = {}
+    for item in file.items:
+        kind, name = _identity(item)
+        span = getattr(item, "name_span", None) or item.span
+        if name is None:
+            continue
+        if (kind, name) in first:
+            hint = "name one of them: `search space as name`" if kind == "search" else "rename one of them"
+            notes = (Note("first here", first[kind, name]),)
+            yield Diagnostic("E0102", f"the {kind} `{name}` is defined twice", span, hint, notes)
+        first.setdefault((kind, name), span)
+
+
+def _identity(item: syntax.Item) -> tuple[str, str | None]:
+    """An item's name and what must not share it; blocks and constants are used alike, and so share one set."""
+    match item:
+        case syntax.Search():
+            return "search", item.name or item.space
+        case syntax.Train():
+            return "training recipe of", item.space
+        case syntax.Block() | syntax.Constant():
+            return "name", item.name
+        case syntax.Use():
+            return "name", item.name
+        case _:
+            return type(item).__name__.lower(), item.name
+
+
+def _hidden(file: syntax.File, operators: Mapping[str, Signature]) -> Iterator[Diagnostic]:
+    """Blocks and constants named like an operator or a function, and targets named like a built-in one."""
+    for item in file.items:
+        span = getattr(item, "name_span", None) or item.span
+        if isinstance(item, syntax.Block | syntax.Constant) and (
+            item.name in operators or item.name in FUNCTIONS
+        ):
+            kind = "function" if item.name in FUNCTIONS else "operator"
+            yield Diagnostic(
+                "E0104", f"`{item.name}` hides the {kind} of that name", span, "choose another name"
+            )
+        if isinstance(item, syntax.Target) and item.name == "host":
+            yield Diagnostic(
+                "E0104", "`host` hides the built-in target of that name", span, "choose another name"
+            )
+
+
+class _Item:
+    """Checks one item of a file."""
+
+    def __init__(self, file: syntax.File, known: Globals, checker: BodyChecker) -> None:
+        self.file = file
+        self.known = known
+        self.checker = checker
+
+    def problems(self, item: syntax.Item) -> Iterator[Diagnostic]:
+        match item:
+            case syntax.Constant():
+                self._constant(item)
+            case syntax.Block():
+                yield from self._block(item)
+            case syntax.Space():
+                yield from self._space(item)
+            case syntax.Search():
+                yield from self._of_space(item)
+                for cap in item.caps:
+                    yield from self._cap(cap)
+            case syntax.Train():
+                yield from self._of_space(item)
+            case _:
+                pass
+
+    def _constant(self, item: syntax.Constant) -> None:
+        """A constant sees those above it; no value enters a file."""
+        later = {}
+        for each in self.file.select(syntax.Constant):
+            if each.span.source is item.span.source and each.span.start >= item.span.start:
+                later[each.name] = each.name_span or each.span
+        self.checker.value(item.value, Scope(has_in=False, later=later))
+
+    def _block(self, block: syntax.Block) -> Iterator[Diagnostic]:
+        scope = Scope(has_in=True)
+        for param in block.params:
+            if param.default is not None:
+                self.checker.value(param.default, scope)
+            self.checker.declare(scope, param.name, "unknown", param.name_span or param.span)
+        self.checker.body(block.body, Scope(True, scope))
+        for local in scope.locals.values():
+            if not local.read:
+                yield Diagnostic(
+                    "W0101", f"the parameter `{local.name}` is not read", local.span, "remove it"
+                )
+
+    def _space(self, space: syntax.Space) -> Iterator[Diagnostic]:
+        outer = Scope(has_in=len(space.inputs) == 1)
+        files = Scope(has_in=False)
+        inputs_and_outputs: tuple[syntax.Input | syntax.Output, ...] = (*space.inputs, *space.outputs)
+        for size in (size for each in inputs_and_outputs for size in each.dimensions):
+            self.checker.value(size, files)
+        for input_ in space.inputs:
+            if input_.name is not None:
+                self.checker.declare(outer, input_.name, "tensor", input_.name_span or input_.span)
+        self.checker.body(space.body, Scope(outer.has_in, outer))
+        yield from _inputs_and_outputs(space, outer.locals.values())
+        for cap in space.requires:
+            self.checker.value(cap.limit, files)
+            yield from self._cap(cap)
+
+    def _of_space(self, item: syntax.Search | syntax.Train) -> Iterator[Diagnostic]:
+        names = [space.name for space in self.file.select(syntax.Space)]
+        if item.space not in names and not self.known.forgives(item.space):
+            hint = did_you_mean(item.space, names) or _known("spaces", names)
+            span = item.name_span or item.span
+            yield Diagnostic("E0101", f"no space is named `{item.space}`", span, hint)
+
+    def _cap(self, cap: syntax.Cap) -> Iterator[Diagnostic]:
+        if cap.metric not in METRICS:
+            hint = did_you_mean(cap.metric, METRICS) or _known("caps", METRICS)
+            yield Diagnostic(
+                "E0142", f"nothing measured is named `{cap.metric}`", cap.name_span or cap.span, hint
+            )
+            return
+        yield from self._place(cap)
+        wanted = METRICS[cap.metric]
+        units = listed([f"`{unit}`" for unit in UNITS[wanted]])
+        if isinstance(cap.limit, syntax.Quantity):
+            if dimension(cap.limit) != wanted:
+                message = f"`{cap.limit.unit}` is not a unit of `{cap.metric}`"
+                yield Diagnostic("E0144", message, cap.limit.span, f"its units are {units}")
+        elif cap.metric == "latency":
+            yield Diagnostic("E0144", "a latency needs a unit", cap.limit.span, f"its units are {units}")
+
+    def _place(self, cap: syntax.Cap) -> Iterator[Diagnostic]:
+        """Latency is of a target; nothing else is."""
+        if cap.metric == "latency" and cap.target is None:
+            targets = [target.name for target in self.file.select(syntax.Target)]
+            hint = f"write `on {targets[0] if targets else 'host'}`"
+            yield Diagnostic("E0143", "a latency is that of a target", cap.span, hint)
+        elif cap.metric != "latency" and cap.target is not None:
+            message = f"`{cap.metric}` is the same on every target"
+            yield Diagnostic("E0143", message, cap.target_span or cap.span, f"remove `on {cap.target}`")
+        elif cap.target is not None and not self._is_target(cap.target):
+            hint = did_you_mean(cap.target, self.known.targets) or _known("targets", self.known.targets)
+            message = f"no target is named `{cap.target}`"
+            yield Diagnostic("E0101", message, cap.target_span or cap.span, hint)
+
+    def _is_target(self, name: str) -> bool:
+        return name in self.known.targets or self.known.forgives(name.partition(".")[0])
+
+
+def _inputs_and_outputs(space: syntax.Space, inputs: Iterable[Local]) -> Iterator[Diagnostic]:
+    place = space.name_span or space.span
+    if not space.inputs:
+        yield Diagnostic(
+            "E0140", f"the space `{space.name}` has no input", place, "write `input [3, 32, 32]`"
+        )
+    if not space.outputs:
+        yield Diagnostic("E0140", f"the space `{space.name}` has no output", place, "write `output [10]`")
+    for surplus in space.outputs[1:]:
+        notes = (Note("first here", space.outputs[0].span),)
+        yield Diagnostic("E0141", "a space has one output", surplus.span, notes=notes)
+    if len(space.inputs) > 1:
+        for each in space.inputs:
+            if each.name is None:
+                hint = "write `input image [3, 32, 32]`"
+                yield Diagnostic("E0141", "of several inputs each has a name", each.span, hint)
+        for local in inputs:
+            if not local.read:
+                yield Diagnostic("E0112", f"nobody reads `{local.name}`", local.span, "use it, or remove it")
+
+
+def _known(what: str, names: Iterable[str]) -> str:
+    return f"there are the {what} {listed(sorted(names), 'and')}" if names else f"there are no {what}"

@@ -1,0 +1,119 @@
+"""Diagnostics as text: `full` for people, `concise` for editors and grep, `json` for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, TextIO, TypeAlias
+
+from dsl.diagnostic import Diagnostic, Note
+from dsl.source import Span
+
+Form: TypeAlias = Literal["full", "concise", "json"]
+
+_RED, _YELLOW, _BLUE, _BOLD, _RESET = "\033[31m", "\033[33m", "\033[34m", "\033[1m", "\033[0m"
+# A caret line never grows past this, whatever the file's lines are.
+_LONGEST_LINE = 160
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether to colour what goes to a stream: a terminal, and no `NO_COLOR` (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def render(diagnostics: Sequence[Diagnostic], form: Form = "full", colour: bool = False) -> str:
+    """All diagnostics in one form, ending in a new line; empty where there are none, `[]` as JSON."""
+    if form == "json":
+        return json.dumps([as_json(each) for each in diagnostics], indent=2, ensure_ascii=False) + "\n"
+    if form == "concise":
+        return "".join(f"{_visible(str(each))}\n" for each in diagnostics)
+    return "\n".join("\n".join(_full(each, colour)) + "\n" for each in diagnostics)
+
+
+def summary(diagnostics: Iterable[Diagnostic]) -> str:
+    """`2 errors, 1 warning`, or an empty text."""
+    found = [each.severity for each in diagnostics]
+    counts = [(found.count("error"), "error"), (found.count("warning"), "warning")]
+    return ", ".join(f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count)
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """The stable form: lines and columns from 1, columns in code points, the end after the last character."""
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        **_place(diagnostic.span),
+        "hint": diagnostic.hint,
+        "notes": [{"message": note.message, **_place(note.span)} for note in diagnostic.notes],
+    }
+
+
+def _place(span: Span) -> dict[str, Any]:
+    return {
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+    }
+
+
+def _full(diagnostic: Diagnostic, colour: bool) -> Iterator[str]:
+    paint = _RED if diagnostic.severity == "error" else _YELLOW
+    head = f"{diagnostic.severity}[{diagnostic.code}]"
+    message = _visible(diagnostic.message)
+    yield f"{diagnostic.span}: {_painted(head, paint, colour)}: {_painted(message, _BOLD, colour)}"
+    yield from _excerpt(diagnostic.span, "^", paint, colour)
+    for note in diagnostic.notes:
+        yield from _note(note, diagnostic.span, colour)
+    if diagnostic.hint is not None:
+        yield f"  = hint: {_visible(diagnostic.hint)}"
+
+
+def _note(note: Note, main: Span, colour: bool) -> Iterator[str]:
+    place = f"{note.span}" if note.span.source is not main.source else f"line {note.span.line}"
+    yield f"  {_painted(place, _BLUE, colour)}: {_visible(note.message)}"
+    yield from _excerpt(note.span, "-", _BLUE, colour)
+
+
+def _excerpt(span: Span, mark: str, paint: str, colour: bool) -> Iterator[str]:
+    """The span's first line with the span underlined; the part around it where the line is long."""
+    line = span.source.line(span.line)
+    start = span.column - 1
+    end = span.end_column - 1 if span.end_line == span.line else len(line)
+    cut = max(0, start - _LONGEST_LINE // 2) if len(line) > _LONGEST_LINE else 0
+    shown, before = line[cut : cut + _LONGEST_LINE], line[cut:start]
+    marked = line[start : min(end, cut + _LONGEST_LINE)]
+    gutter = f"{span.line:5}"
+    underline = mark * max(_width(marked), 1)
+    yield f"{gutter} | {_visible(shown)}".rstrip()
+    yield f"{' ' * len(gutter)} | {' ' * _width(before)}{_painted(underline, paint, colour)}"
+
+
+def _painted(text: str, paint: str, colour: bool) -> str:
+    return f"{paint}{text}{_RESET}" if colour else text
+
+
+def _visible(text: str) -> str:
+    """A text that cannot steer a terminal: control and direction characters become one visible character."""
+    return "".join(_visible_character(each) for each in text)
+
+
+def _visible_character(character: str) -> str:
+    if character == "\t":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
+
+
+def _width(text: str) -> int:
+    """The number of terminal columns a text takes, so that carets stand under what they mean."""
+    return sum(_character_width(each) for each in text)
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
