@@ -1,0 +1,90 @@
+"""Architecture parameters (alpha): a probability for each candidate, and the gradient they get.
+
+ProxylessNAS (ICLR 2019), sections 3.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from compiler.nets.streams import stream
+
+INITIAL_DEVIATION = 1e-3
+"""alpha ~ N(0, 1e-3) in the public search code."""
+
+
+class ArchitectureParameters:
+    """`alpha` holds the parameters of all decisions one after the other, in double precision."""
+
+    def __init__(self, candidates: Sequence[int], seed: int) -> None:
+        self.candidates = list(candidates)
+        initial = torch.zeros(sum(candidates), dtype=torch.float64)
+        self.alpha = nn.Parameter(initial.normal_(0, INITIAL_DEVIATION, generator=stream(seed, "init alpha")))
+
+    def probabilities(self) -> tuple[Tensor, ...]:
+        """`softmax(alpha)` of each decision, shape `[candidates]`, differentiable."""
+        return tuple(torch.softmax(part, 0) for part in torch.split(self.alpha, self.candidates))
+
+    def log_probabilities(self) -> list[list[float]]:
+        """The logarithms of the probabilities, as numbers."""
+        return [
+            torch.log_softmax(part, 0).tolist() for part in torch.split(self.alpha.detach(), self.candidates)
+        ]
+
+    def draw(self, generator: torch.Generator) -> tuple[int, ...]:
+        """One candidate a decision, by its probability."""
+        return _draw([part.detach() for part in self.probabilities()], generator)
+
+    def entropy(self) -> float:
+        """The mean over decisions of the entropy, each in units of the greatest: 1 uniform, 0 decided."""
+        parts = [part.detach() for part in self.probabilities() if len(part) > 1]
+        entropies = [float(-(part * part.clamp_min(1e-300).log()).sum()) for part in parts]
+        greatest = [math.log(len(part)) for part in parts]
+        return sum(e / g for e, g in zip(entropies, greatest, strict=True)) / max(1, len(parts))
+
+
+def _draw(probabilities: Sequence[Tensor], generator: torch.Generator) -> tuple[int, ...]:
+    drawn = torch.rand(len(probabilities), dtype=torch.float64, generator=generator)
+    return tuple(
+        min(int(torch.searchsorted(part.cumsum(0), at, right=True)), len(part) - 1)
+        for part, at in zip(probabilities, drawn, strict=True)
+    )
+
+
+def draw_uniform(candidates: Sequence[int], generator: torch.Generator) -> tuple[int, ...]:
+    """One candidate a decision, all equally likely: the random paths of the warm-up."""
+    return _draw([torch.full((size,), 1 / size, dtype=torch.float64) for size in candidates], generator)
+
+
+def one_hot_gates(candidates: Sequence[int], picks: Sequence[int]) -> tuple[Tensor, ...]:
+    """The binary gates of the drawn paths, shape `[candidates]` each, requiring a gradient."""
+    gates = [torch.zeros(size) for size in candidates]
+    for gate, pick in zip(gates, picks, strict=True):
+        gate[pick] = 1.0
+    return tuple(gate.requires_grad_() for gate in gates)
+
+
+def gate_objective(probabilities: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    """A scalar whose gradient with respect to alpha is the binarised one (ProxylessNAS, equation 4).
+
+    `dL/dalpha_i = sum_j (dL/dg_j) p_j (delta_ij - p_i)`: the gates' gradients are constants here.
+    """
+    terms = [(part * given.detach()).sum() for part, given in zip(probabilities, gradients, strict=True)]
+    return torch.stack(terms).sum() if terms else torch.zeros((), dtype=torch.float64)
+
+
+def expected_latency(
+    fixed_ms: float, costs: Sequence[Sequence[float]], probabilities: Sequence[Tensor]
+) -> Tensor:
+    """`E = fixed + sum over decisions of sum_j p_j F_j`, milliseconds (ProxylessNAS, equation 5).
+
+    It does not depend on which path is drawn, so that its gradient reaches every decision in every step.
+    """
+    total = torch.tensor(fixed_ms, dtype=torch.float64)
+    for row, part in zip(costs, probabilities, strict=True):
+        total = total + (part * torch.tensor(row, dtype=torch.float64)).sum()
+    return total

@@ -1,0 +1,84 @@
+"""A mixed op: all candidates of a decision, of which a pass runs one; and its gates' gradient.
+
+ProxylessNAS (Cai, Zhu, Han, ICLR 2019), section 3.2. The drawn path alone is run forward and kept for the
+backward pass. In an architecture step the gradient of each binary gate, `dL/dg_j = <dL/do, o_j>`, is
+computed when the backward pass arrives at the mixed op: every other candidate is then run once, without
+gradient, from the same operands, so that no more than one path is ever kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compiler.nets.modules import Run, register
+
+
+class Path(nn.Module):
+    """What a candidate is to its mixed op: a module whose `compute` takes the mixed op's operands."""
+
+    def compute(self, operands: tuple[Tensor, ...], run: Run) -> Tensor:
+        """The candidate's output."""
+        raise NotImplementedError
+
+
+def _inner(left: Tensor, right: Tensor) -> Tensor:
+    return (left * right).sum()
+
+
+class _Gate(torch.autograd.Function):
+    """The drawn path's output, passed on unchanged, with a gradient for the gates."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, output: Tensor, gates: Tensor, drawn: int, rerun: Callable[..., Tensor], *operands: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(output, *operands)
+        ctx.drawn, ctx.rerun, ctx.candidates = drawn, rerun, len(gates)
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        output, *operands = ctx.saved_tensors
+        with torch.no_grad():
+            products = [
+                _inner(gradient, output if index == ctx.drawn else ctx.rerun(index, *operands))
+                for index in range(ctx.candidates)
+            ]
+        return gradient, torch.stack(products), None, None, *([None] * len(operands))
+
+
+class MixedOp(nn.Module):
+    """The candidates of one decision; `paths` maps their labels to their modules, in order."""
+
+    def __init__(self, name: str, paths: Mapping[str, Path]) -> None:
+        super().__init__()
+        self.name = name
+        self.decision = name
+        self.labels = tuple(paths)
+        self.paths = tuple(paths.values())
+        for label, path in paths.items():
+            register(self, label, path)
+
+    def path_tensors(self, index: int) -> dict[str, Tensor]:
+        """The weights and statistics of candidate `index`, by node name."""
+        tensors: dict[str, Tensor] = self.paths[index].state_dict(keep_vars=True)
+        return tensors
+
+    def forward(self, operands: Sequence[Tensor], run: Run) -> Tensor:
+        """The drawn candidate's output; where `run` has gates, their gradient is wired in."""
+        drawn = run.paths[self.decision]
+        output = self.paths[drawn].compute(tuple(operands), run)
+        if run.gates is None:
+            return output
+        watched = Run("observe")
+
+        def rerun(index: int, *again: Tensor) -> Tensor:
+            return self.paths[index].compute(again, watched)
+
+        detached = [operand.detach() for operand in operands]
+        gated: Tensor = _Gate.apply(output, run.gates[self.decision], drawn, rerun, *detached)  # type: ignore[no-untyped-call]
+        return gated
