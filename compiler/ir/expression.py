@@ -143,7 +143,7 @@ def apply(function: str, *arguments: Value) -> Value:
             return arguments[1] if arguments[0] is True else arguments[2]
         return _without_neutral(function, arguments)
     result = FUNCTIONS[function](*arguments)
-    if not isinstance(result, bool | str) and abs(result) > _DIGITS_CAP:
+    if not isinstance(result, bool | str) and not -_DIGITS_CAP <= result <= _DIGITS_CAP:
         raise ValueProblem("a number of more than 30 digits")
     return result
 
@@ -162,6 +162,13 @@ def _without_neutral(function: str, arguments: tuple[Value, ...]) -> Value:
     return Apply(function, tuple(arguments))
 
 
+def both(left: Value, right: Value) -> Value:
+    """`left and right`, where a constant true is no condition."""
+    if left is True:
+        return right
+    return left if right is True else apply("and", left, right)
+
+
 def evaluate(value: Value, assignment: Assignment) -> Literal:
     """The literal that `value` is under `assignment`.
 
@@ -172,8 +179,29 @@ def evaluate(value: Value, assignment: Assignment) -> Literal:
     if isinstance(value, Choice):
         return assignment[value.path]
     if isinstance(value, Apply):
+        deciding = _DECIDING.get(value.function)
+        if deciding is not None:
+            return deciding(value.arguments, assignment)
         return FUNCTIONS[value.function](*[evaluate(argument, assignment) for argument in value.arguments])
     return value
+
+
+def _evaluate_and(arguments: tuple[Value, ...], assignment: Assignment) -> Literal:
+    left = _boolean(evaluate(arguments[0], assignment))
+    return left and _boolean(evaluate(arguments[1], assignment))
+
+
+def _evaluate_or(arguments: tuple[Value, ...], assignment: Assignment) -> Literal:
+    left = _boolean(evaluate(arguments[0], assignment))
+    return left or _boolean(evaluate(arguments[1], assignment))
+
+
+def _evaluate_if(arguments: tuple[Value, ...], assignment: Assignment) -> Literal:
+    return evaluate(arguments[1 if _boolean(evaluate(arguments[0], assignment)) else 2], assignment)
+
+
+_DECIDING = {"and": _evaluate_and, "or": _evaluate_or, "if": _evaluate_if}
+"""Functions that leave an argument unread: what stands behind a false condition may have no value."""
 
 
 def choices_of(*values: object) -> dict[str, Choice]:

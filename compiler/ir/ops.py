@@ -1,7 +1,7 @@
 """The operator table: attributes, shape rule, weights and MACs of every operator, on one page.
 
 A shape rule is written once and serves both stages: its arithmetic goes through `apply`, so that it
-holds for integers and for expressions over decisions. What a rule demands goes through `require`, which
+holds for integers and for expressions over decisions. What a rule demands goes through `Demands`, which
 looks at every assignment of the decisions involved.
 """
 
@@ -29,7 +29,6 @@ from compiler.ir.types import Dimensions, TensorType
 
 Attributes = Mapping[str, Value]
 Shapes = Mapping[str, Dimensions]
-ShapeRule = Callable[[Sequence[TensorType], Attributes], tuple[Value, ...]]
 
 
 class TypeProblem(ValueError):
@@ -44,6 +43,9 @@ class Attribute:
     kind: OneOf["size", "count", "ratio", "flag"]
     default: Value | None = None
     required: bool = False
+
+
+ShapeRule = Callable[[Sequence[TensorType], Attributes, "Demands"], tuple[Value, ...]]
 
 
 def _no_shapes(operand: Dimensions, attributes: Attributes) -> Shapes:
@@ -74,37 +76,49 @@ class Operator:
     elementwise: bool = False
     in_place: bool = False
 
-    def result(self, operands: Sequence[TensorType], attributes: Attributes) -> TensorType:
-        """The type of the result.
+    def result(
+        self, operands: Sequence[TensorType], attributes: Attributes, assuming: Value = True
+    ) -> TensorType:
+        """The type of the result, where `assuming` holds.
 
         Raises:
             TypeProblem: operands or attributes do not fit; the message says how, with the shapes.
         """
         if self.arity is not None and len(operands) != self.arity:
             raise TypeProblem(f"`{self.name}` takes {self.arity} operand(s), not {len(operands)}")
-        return TensorType(tuple(settle(size) for size in self.rule(operands, attributes)))
+        return TensorType(tuple(settle(size) for size in self.rule(operands, attributes, Demands(assuming))))
 
 
-def require(condition: Value, message: str) -> None:
-    """Demand that `condition` holds under every assignment of its decisions.
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a shape rule demands, to hold under every assignment for which `assuming` holds."""
 
-    Raises:
-        TypeProblem: it does not; the message names an assignment where it depends on one.
-    """
-    if not is_symbolic(condition):
-        if not condition:
-            raise TypeProblem(message)
-        return
-    breaking = counterexample(condition)
-    if breaking is not None:
-        where = ", ".join(f"{path} = {show(choice)}" for path, choice in breaking.items())
-        raise TypeProblem(f"{message} (with {where})")
+    assuming: Value = True
 
+    def require(self, condition: Value, message: str) -> None:
+        """Demand a condition.
 
-def require_equal(left: Value, right: Value, message: str) -> None:
-    """Demand that two sizes agree under every assignment; equal expressions need no enumeration."""
-    if left != right:
-        require(apply("==", left, right), message)
+        Raises:
+            TypeProblem: it does not hold; the message names an assignment where it depends on one.
+        """
+        if condition is True:
+            return
+        implied = condition if self.assuming is True else apply("if", self.assuming, condition, True)
+        breaking = counterexample(implied)
+        if breaking is not None:
+            where = ", ".join(f"{path} = {show(choice)}" for path, choice in breaking.items())
+            raise TypeProblem(f"{message} (with {where})" if where else message)
+
+    def equal(self, left: Value, right: Value, message: str) -> None:
+        """Demand that two sizes agree; equal expressions need no enumeration."""
+        if left != right:
+            self.require(apply("==", left, right), message)
+
+    def alike(self, left: TensorType, right: TensorType, message: str) -> None:
+        """Demand that two types agree."""
+        self.equal(len(left.dimensions), len(right.dimensions), message)
+        for one, other in zip(left.dimensions, right.dimensions, strict=True):
+            self.equal(one, other, message)
 
 
 def _image(operand: TensorType, name: str) -> tuple[Value, Value, Value]:
@@ -120,11 +134,11 @@ def _extent(size: Value, attributes: Attributes) -> Value:
     return apply("+", apply("//", apply("-", padded, window), attributes["stride"]), 1)
 
 
-def _window(operand: TensorType, attributes: Attributes, name: str) -> tuple[Value, Value]:
+def _window(operand: TensorType, attributes: Attributes, demands: Demands, name: str) -> tuple[Value, Value]:
     _, height, width = _image(operand, name)
     extents = settle(_extent(height, attributes)), settle(_extent(width, attributes))
     for extent in extents:
-        require(apply(">=", extent, 1), f"the kernel of `{name}` does not fit into {operand}")
+        demands.require(apply(">=", extent, 1), f"the kernel of `{name}` does not fit into {operand}")
     return extents
 
 
@@ -135,75 +149,74 @@ def default_padding(kernel: Value, dilation: Value, name: str) -> Value:
         TypeProblem: the kernel is even, so that no such padding exists and the call must state one.
     """
     span = apply("*", dilation, apply("-", kernel, 1))
-    require(
+    Demands().require(
         apply("==", apply("%", span, 2), 0),
         f"`{name}` with kernel {show(kernel)} has no padding that keeps the size: state `padding`",
     )
     return settle(apply("//", span, 2))
 
 
-def _conv(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+def _conv(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
     channels, _, _ = _image(operands[0], "conv")
     for size in (channels, attributes["out"]):
-        require(
+        demands.require(
             apply("==", apply("%", size, attributes["groups"]), 0),
             f"`conv` with {show(attributes['groups'])} groups does not divide {show(size)} channels",
         )
-    return (attributes["out"], *_window(operands[0], attributes, "conv"))
+    return (attributes["out"], *_window(operands[0], attributes, demands, "conv"))
 
 
-def _depthwise(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+def _depthwise(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
     channels, _, _ = _image(operands[0], "depthwise")
-    return (channels, *_window(operands[0], attributes, "depthwise"))
+    return (channels, *_window(operands[0], attributes, demands, "depthwise"))
 
 
 def _pool(name: str) -> ShapeRule:
-    def rule(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+    def rule(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
         channels, _, _ = _image(operands[0], name)
         half = apply("<=", apply("*", 2, attributes["padding"]), attributes["kernel"])
-        require(half, f"the padding of `{name}` is at most half its kernel")
-        return (channels, *_window(operands[0], {**attributes, "dilation": 1}, name))
+        demands.require(half, f"the padding of `{name}` is at most half its kernel")
+        return (channels, *_window(operands[0], {**attributes, "dilation": 1}, demands, name))
 
     return rule
 
 
-def _global_pool(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+def _global_pool(
+    operands: Sequence[TensorType], attributes: Attributes, demands: Demands
+) -> tuple[Value, ...]:
     return (_image(operands[0], "global_pool")[0],)
 
 
-def _linear(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+def _linear(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
     if len(operands[0].dimensions) == 3:
         raise TypeProblem(f"`linear` takes [channels] or [tokens, channels], not {operands[0]}: pool first")
     return (*operands[0].dimensions[:-1], attributes["out"])
 
 
-def _same(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+def _same(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
     return operands[0].dimensions
 
 
 def _alike(name: str) -> ShapeRule:
-    def rule(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+    def rule(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
         first = operands[0]
         for other in operands[1:]:
-            message = f"`{name}` of {first} and {other}"
-            require_equal(len(first.dimensions), len(other.dimensions), message)
-            for left, right in zip(first.dimensions, other.dimensions, strict=True):
-                require_equal(left, right, message)
+            demands.alike(first, other, f"`{name}` of {first} and {other}")
         return first.dimensions
 
     return rule
 
 
-def _concat(operands: Sequence[TensorType], attributes: Attributes) -> tuple[Value, ...]:
+def _concat(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:
     first = operands[0]
     axis = 0 if len(first.dimensions) == 3 else len(first.dimensions) - 1
     total: Value = 0
     for other in operands:
         message = f"`concat` of {first} and {other}"
-        require_equal(len(first.dimensions), len(other.dimensions), message)
+        demands.equal(len(first.dimensions), len(other.dimensions), message)
         for index, (left, right) in enumerate(zip(first.dimensions, other.dimensions, strict=True)):
             if index != axis:
-                require_equal(left, right, message)
+                demands.equal(left, right, message)
         total = apply("+", total, other.dimensions[axis])
     return (*first.dimensions[:axis], total, *first.dimensions[axis + 1 :])
 

@@ -79,7 +79,7 @@ class Scope:
 class Place:
     """A point in the file's own hierarchy, from which readable unique names are drawn.
 
-    The second sibling of a name is numbered: `stage`, `stage2`.
+    The second sibling of a name is numbered: `stage`, `stage2`; `relu6`, `relu6_2`.
     """
 
     def __init__(self, path: str = "") -> None:
@@ -90,7 +90,8 @@ class Place:
         """A new path below this place."""
         count = self._taken.get(base, 0) + 1
         self._taken[base] = count
-        own = base if count == 1 else f"{base}{count}"
+        gap = "_" if base[-1].isdigit() else ""
+        own = base if count == 1 else f"{base}{gap}{count}"
         if count > 1 and own in self._taken:
             return self.name(base)
         self._taken.setdefault(own, 1)
@@ -106,7 +107,8 @@ class Context:
     """What an expression sees: the value that entered its braces, its names, and how it came to be called.
 
     `label` names a decision that the expression makes; `calls` are the block calls around it, outermost
-    first; `instance` says that the next block called is this place itself (a candidate that is one call).
+    first; `instance` says that the next block called is this place itself (a candidate that is one call);
+    `assuming` is what the decisions must be for this place to be reached.
     """
 
     scope: Scope
@@ -116,3 +118,4 @@ class Context:
     label: str | None = None
     calls: tuple[tuple[str, Span], ...] = ()
     instance: bool = False
+    assuming: Value = True

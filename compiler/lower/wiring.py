@@ -15,13 +15,15 @@ from compiler.ir.expression import (
     Value,
     apply,
     assignments,
+    both,
     choices_of,
     evaluate,
     is_symbolic,
     show,
 )
 from compiler.ir.graph import SELECT, Candidate, Decision, Node
-from compiler.ir.ops import MERGES, OPERATORS, TypeProblem, complete, require_equal
+from compiler.ir.ops import MERGES, OPERATORS, Demands, TypeProblem, complete
+from compiler.ir.types import TensorType
 from compiler.lower import values
 from compiler.lower.calls import bind_arguments, candidate_labels
 from compiler.lower.expressions import Expressions
@@ -150,7 +152,7 @@ class Wiring(Expressions):
         entered = [context.scope.enter(operand) for operand in operands]
         try:
             attributes = complete(operator, given)
-            result = operator.result([operand.type for operand in entered], attributes)
+            result = operator.result([operand.type for operand in entered], attributes, context.assuming)
         except TypeProblem as problem:
             raise Problem("E0320", str(problem), span) from None
         except ValueError as problem:
@@ -331,21 +333,28 @@ class Wiring(Expressions):
         failed = False
         for key, arm in arms.items():
             scope = Scope()
-            inner = replace(context, scope=scope, here=scope.enter(here))
+            assuming = both(context.assuming, apply("==", selector, key))
+            inner = replace(context, scope=scope, here=scope.enter(here), assuming=assuming)
             meaning = self.guarded(partial(self._entered, arm, inner, span), inner)
             if isinstance(meaning, Tensor):
                 results[key] = meaning
             failed |= not isinstance(meaning, Tensor)
         if failed:
             raise Poisoned
-        _check_alike(results, span)
-        return self._join(selector, results, name, span, context)
+        type_ = _common_type(selector, results, context.assuming, span)
+        return self._join(selector, results, type_, name, span, context)
 
     def _entered(self, arm: Callable[[Context], Meaning], context: Context, span: Span) -> Tensor:
         return context.scope.enter(as_tensor(arm(context), span))
 
     def _join(
-        self, selector: Value, results: Mapping[Literal, Tensor], name: str, span: Span, context: Context
+        self,
+        selector: Value,
+        results: Mapping[Literal, Tensor],
+        type_: TensorType,
+        name: str,
+        span: Span,
+        context: Context,
     ) -> Tensor:
         captured = {n: t for result in results.values() for n, t in result.scope.captured.items()}
         operands = tuple(context.scope.enter(tensor) for tensor in captured.values())
@@ -353,22 +362,25 @@ class Wiring(Expressions):
             Candidate(key, result.scope.close(result, tuple(captured.values())))
             for key, result in results.items()
         )
-        type_ = next(iter(results.values())).type
         inputs = tuple(operand.name for operand in operands)
         node = Node(context.place.name(name), SELECT, inputs, type_, (), selector, candidates, span=span)
         context.scope.builder.add(node)
         return Tensor(node.name, type_, context.scope)
 
 
-def _check_alike(results: Mapping[Literal, Tensor], span: Span) -> None:
-    (first_key, first), *rest = results.items()
-    for key, other in rest:
-        message = (
-            f"candidates differ: `{show(first_key)}` gives {first.type}, `{show(key)}` gives {other.type}"
-        )
+def _common_type(
+    selector: Value, results: Mapping[Literal, Tensor], assuming: Value, span: Span
+) -> TensorType:
+    """The type that every candidate gives wherever it is selected; it is that of one of them."""
+    problem: ValueError | None = None
+    (first_key, first), *_ = results.items()
+    for reference in results.values():
         try:
-            require_equal(len(first.type.dimensions), len(other.type.dimensions), message)
-            for left, right in zip(first.type.dimensions, other.type.dimensions, strict=True):
-                require_equal(left, right, message)
-        except ValueError as problem:
-            raise Problem("E0321", str(problem), span) from None
+            for key, other in results.items():
+                gives = f"`{show(first_key)}` gives {first.type}, `{show(key)}` gives {other.type}"
+                where = both(assuming, apply("==", selector, key))
+                Demands(where).alike(reference.type, other.type, f"candidates differ: {gives}")
+            return reference.type
+        except ValueError as found:
+            problem = problem or found
+    raise Problem("E0321", str(problem), span)

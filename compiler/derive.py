@@ -1,0 +1,59 @@
+"""Make the network that a set of choices describes: select what was chosen, evaluate every expression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compiler.counting import taken
+from compiler.ir.expression import Assignment, evaluate
+from compiler.ir.graph import INPUT, MIXED, SELECT, Graph, GraphBuilder, Network, Node, SpaceGraph
+from compiler.passes.simplify import simplify
+
+
+def derive(space: SpaceGraph, choices: Assignment) -> Network:
+    """The network of `choices`, in a space or in its flattened form; identities and zeros are simplified away.
+
+    Raises:
+        KeyError: a decision that is reached has no choice; validate the choices first.
+    """
+    return Network(space.name, derive_graph(space.graph, choices), dict(choices))
+
+
+def derive_graph(graph: Graph, choices: Assignment) -> Graph:
+    """The concrete graph of `choices`; its inputs stay."""
+    builder = GraphBuilder()
+    names = {node.name: builder.add(_concrete(node, choices)) for node in graph.nodes if node.op == INPUT}
+    output = _inline(builder, graph, names, choices, "")
+    return simplify(builder.build(output))
+
+
+def _concrete(node: Node, choices: Assignment) -> Node:
+    attributes = tuple((name, evaluate(value, choices)) for name, value in node.attributes)
+    return replace(node, type=node.type.under(choices), attributes=attributes)
+
+
+def _inline(
+    builder: GraphBuilder, graph: Graph, names: dict[str, str], choices: Assignment, unit: str
+) -> str:
+    """Copy what `choices` leave of `graph`; `names` binds its inputs. Returns the output's name."""
+    for node in graph.nodes:
+        if node.op == INPUT:
+            continue
+        inputs = tuple(names[operand] for operand in node.inputs)
+        if node.op in (SELECT, MIXED):
+            inner = taken(node, choices) if node.op == SELECT else candidate_of(node, choices)
+            bound = {entering.name: name for entering, name in zip(inner.inputs, inputs, strict=True)}
+            own_unit = node.name if node.op == MIXED else unit
+            names[node.name] = _inline(builder, inner, bound, choices, own_unit)
+        else:
+            concrete = replace(_concrete(node, choices), inputs=inputs, unit=node.unit or unit)
+            names[node.name] = builder.add(concrete)
+    return names[graph.output]
+
+
+def candidate_of(node: Node, choices: Assignment) -> Graph:
+    """The candidate of a mixed node that `choices` stand for."""
+    for candidate in node.candidates:
+        if all(choices.get(path) == choice for path, choice in candidate.choices):
+            return candidate.graph
+    raise KeyError(f"no candidate of {node.name} has the choices given")

@@ -1,0 +1,26 @@
+"""Remove what changes nothing: identities, zeros that are added, merges of one value.
+
+`zero` keeps its type and stays a real operator; only an `add` may drop it (LANGUAGE rule 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compiler.ir.graph import Graph, GraphBuilder
+
+
+def simplify(graph: Graph) -> Graph:
+    """The same function of a concrete graph with fewer operators."""
+    builder = GraphBuilder()
+    alias: dict[str, str] = {}
+    for node in graph.nodes:
+        operands = tuple(alias[operand] for operand in node.inputs)
+        if node.op == "add":
+            kept = tuple(operand for operand in operands if builder[operand].op != "zero")
+            operands = kept or operands[:1]
+        if node.op == "identity" or (node.op in ("add", "mul", "concat") and len(operands) == 1):
+            alias[node.name] = operands[0]
+        else:
+            alias[node.name] = builder.add(replace(node, inputs=operands))
+    return builder.build(alias[graph.output])
