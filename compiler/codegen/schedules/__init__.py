@@ -1,0 +1,51 @@
+"""Our schedule templates, in the order they are asked; the first that applies writes the kernel."""
+
+from __future__ import annotations
+
+from compiler.codegen.schedules import concat, dense, elementwise, mean, window
+from compiler.codegen.schedules.template import Schedule, Template, Unsupported, dissect
+from compiler.kernel import Kernel
+from compiler.target import Target
+
+TEMPLATES: tuple[Template, ...] = (
+    dense.TEMPLATE,
+    window.TEMPLATE,
+    mean.TEMPLATE,
+    concat.TEMPLATE,
+    elementwise.TEMPLATE,
+)
+
+
+def template_of(kernel: Kernel) -> Template:
+    """The template that writes the kernel.
+
+    Raises:
+        Unsupported: none does; the message names the operator.
+    """
+    dissect(kernel)
+    for template in TEMPLATES:
+        if template.applies(kernel):
+            return template
+    raise Unsupported(f"no schedule template writes `{kernel.steps[0].operator}`: {kernel.signature}")
+
+
+def candidates(kernel: Kernel, target: Target) -> list[Schedule]:
+    """Schedules worth trying, best guess first; the first is the default.
+
+    Raises:
+        Unsupported: no template writes the kernel.
+    """
+    template = template_of(kernel)
+    return [Schedule.of(template.name, parameters) for parameters in template.candidates(kernel, target)]
+
+
+def template_named(name: str) -> Template:
+    """The template of a recorded schedule.
+
+    Raises:
+        ValueError: this version has none of that name.
+    """
+    for template in TEMPLATES:
+        if template.name == name:
+            return template
+    raise ValueError(f"no schedule template is called `{name}`: the record is of another version")

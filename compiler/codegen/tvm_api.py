@@ -1,0 +1,112 @@
+"""The only importer of TVM names: whatever moves between releases is mended here.
+
+TVM 0.27 (https://tvm.apache.org/docs/reference/api/python/): `tvm.tirx` and `tvm.s_tir` were `tvm.tir`, a
+target is a dictionary, buffers are variables and parameters of a function themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import ir, relax, te, tirx, topi
+from tvm.target import codegen as llvm
+from tvm.tirx import compilation_pipeline
+from tvm.tirx import stmt as statements
+from tvm.tirx import transform as passes
+
+from compiler.target import Target
+
+__all__ = [
+    "Array",
+    "Expr",
+    "Statement",
+    "array",
+    "build",
+    "cpu",
+    "export",
+    "ir",
+    "llvm",
+    "relax",
+    "statements",
+    "te",
+    "tirx",
+    "topi",
+    "tvm_target",
+    "version",
+]
+
+Expr = Any
+"""An expression of TIR, or a Python number where TIR folds it."""
+
+Statement = Any
+"""A statement of TIR."""
+
+Array = Any
+"""A tensor of TVM's runtime."""
+
+PIPELINE = "onepath"
+"""Our lowering of TIR: the kernels come unrolled and vectorised, so TVM's own rewriting only costs time,
+and its compaction of buffers is wrong for a workspace that is reached through addresses."""
+
+
+def version() -> str:
+    """The release of TVM, part of a tuning record's key."""
+    return str(tvm.__version__)
+
+
+def tvm_target(target: Target) -> Any:
+    """The target as TVM takes it; the triple is always set, since the default is a conda triple."""
+    fields: dict[str, Any] = {
+        "kind": target.kind,
+        "mcpu": target.cpu,
+        "mtriple": target.triple,
+        "num-cores": target.threads,
+    }
+    if target.features:
+        fields["mattr"] = list(target.features)
+    return tvm.target.Target(fields)
+
+
+def cpu() -> Any:
+    """The device that host tensors live on."""
+    return tvm.cpu()
+
+
+def array(value: np.ndarray[Any, Any]) -> Array:
+    """The value as a tensor of TVM's runtime (64-byte aligned, copied)."""
+    return tvm.runtime.tensor(value)
+
+
+def _finalize() -> Any:
+    return tvm.ir.transform.Sequential([passes.LowerTVMBuiltin(), passes.LowerIntrin()])
+
+
+def _pipeline() -> tuple[Any, Any, Any]:
+    lower = tvm.ir.transform.Sequential(
+        [
+            passes.FlattenBuffer(),
+            passes.AnnotateEntryFunc(),
+            passes.SplitHostDevice(),
+            passes.MakePackedAPI(),
+        ]
+    )
+    return lower, _finalize, _finalize
+
+
+compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)
+
+
+def build(functions: dict[Any, Any], target: Target) -> Any:
+    """Compile TIR functions (global variable or name -> function) into a module that runs in this process."""
+    return tvm.compile(tvm.IRModule(functions), target=tvm_target(target), tir_pipeline=PIPELINE)
+
+
+def export(executable: Any, path: str, *, compiler: str | None = None) -> None:
+    """Link a compiled module into a shared library with the system's C++ compiler.
+
+    Raises:
+        RuntimeError: there is no compiler, or it fails; the message is the compiler's.
+    """
+    executable.export_library(path, **({"cc": compiler} if compiler else {}))
