@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from compiler.derive import derive
 from compiler.expected import LatencyCosts
-from compiler.ir.graph import INPUT, MIXED, Graph, Network, Node, SpaceGraph
+from compiler.ir.graph import Network, SpaceGraph
 from compiler.kernel import Kernel
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fold import fold_graph
@@ -40,19 +40,9 @@ def inference_plan(network: Network) -> Plan:
     return fuse_graph(fold_graph(network.graph))
 
 
-def fixed_graph(flat: SpaceGraph) -> Graph:
-    """The part of a flattened space outside every decision: each mixed node enters as a value."""
-    nodes = tuple(_entering(node) if node.op == MIXED else node for node in flat.graph.nodes)
-    return Graph(nodes, flat.graph.output)
-
-
-def _entering(node: Node) -> Node:
-    return Node(node.name, INPUT, (), node.type)
-
-
 def plans(flat: SpaceGraph) -> Iterator[tuple[str, int, Plan]]:
     """Each part of a flattened space as kernels: ("", 0, fixed part), then (mixed node, candidate, plan)."""
-    yield "", 0, fuse_graph(fold_graph(fixed_graph(flat)))
+    yield "", 0, fuse_graph(fold_graph(flat.graph))
     for node in mixed_nodes(flat):
         for index, candidate in enumerate(node.candidates):
             yield node.name, index, fuse_graph(fold_graph(candidate.graph))

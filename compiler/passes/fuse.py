@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from compiler.ir.expression import Literal, is_symbolic
-from compiler.ir.graph import INPUT, Graph, Network, Node
+from compiler.ir.graph import INPUT, MIXED, Graph, Network, Node
 from compiler.ir.ops import OPERATORS
 from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel, Step
@@ -67,13 +67,13 @@ def fuse(network: Network) -> Plan:
 
 
 def fuse_graph(graph: Graph) -> Plan:
-    """The kernels of one concrete graph; what enters it is computed elsewhere."""
+    """The kernels of one graph; what enters it, and what its mixed nodes give, is computed elsewhere."""
     alias = _aliases(graph)
     readers = _reader_counts(graph, alias)
     groups: dict[str, _Group] = {}
     position = {node.name: index for index, node in enumerate(graph.nodes)}
     for node in graph.nodes:
-        if node.op == INPUT or node.op in FREE:
+        if node.op in (INPUT, MIXED) or node.op in FREE:
             continue
         if node.op not in OPERATORS or node.op == "bn":
             raise ValueError(f"{node.name}: `{node.op}` cannot be in a kernel; fold or derive it first")
