@@ -28,6 +28,7 @@ __all__ = [
     "export",
     "ir",
     "llvm",
+    "lower_relax",
     "relax",
     "statements",
     "te",
@@ -101,6 +102,25 @@ compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)
 def build(functions: dict[Any, Any], target: Target) -> Any:
     """Compile TIR functions (global variable or name -> function) into a module that runs in this process."""
     return tvm.compile(tvm.IRModule(functions), target=tvm_target(target), tir_pipeline=PIPELINE)
+
+
+def lower_relax(module: Any, target: Target) -> Any:
+    """Compile a Relax module without operators, just calls of TIR functions, for its virtual machine."""
+    transform = relax.transform
+    pipeline = tvm.transform.Sequential(
+        [
+            transform.ToNonDataflow(),
+            transform.RemovePurityChecking(),
+            transform.CallTIRRewrite(),
+            transform.LowerAllocTensor(),
+            transform.KillAfterLastUse(),
+            transform.LowerRuntimeBuiltin(),
+            transform.ComputePrimValue(),
+            transform.VMShapeLower(),
+            transform.AttachGlobalSymbol(),
+        ]
+    )
+    return relax.build(module, tvm_target(target), relax_pipeline=pipeline, tir_pipeline=PIPELINE)
 
 
 def export(executable: Any, path: str, *, compiler: str | None = None) -> None:

@@ -1,0 +1,237 @@
+"""A plan with its weights and schedules as a Relax module: one TIR function per kernel, one for the network.
+
+`main` calls the network's function once, with the input, all packed constants in one array, and the
+result. That function calls the kernels one after another on a workspace that is planned here, so a run
+costs no allocation and no dispatch beside the kernels themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compiler.codegen.memory import Lifetime, plan_memory
+from compiler.codegen.schedules import Schedule, candidates, template_named
+from compiler.codegen.schedules.emit import FLOAT, Emitter, address, load
+from compiler.codegen.schedules.template import packed_size, write_function
+from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, statements, tirx
+from compiler.ir.types import Dimensions
+from compiler.kernel import Kernel
+from compiler.target import Target
+
+if TYPE_CHECKING:
+    from compiler.passes.fuse import KernelCall, Plan
+
+Array = np.ndarray[Any, Any]
+Parameters = Mapping[str, Array]
+Schedules = Mapping[str, Schedule]
+"""The schedule of every kernel, by signature."""
+
+MAIN, NETWORK = "main", "onepath_network"
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What a network becomes: its kernels' functions by global variable, its own, and all packed constants."""
+
+    kernels: Mapping[Expr, Statement]
+    network: Statement
+    constants: Array
+    input: Dimensions
+    output: Dimensions
+    workspace: int
+
+
+def default_schedules(plan: Plan, target: Target) -> dict[str, Schedule]:
+    """The default schedule of every kernel of the plan.
+
+    Raises:
+        Unsupported: a kernel that no template writes.
+    """
+    return {signature: candidates(kernel, target)[0] for signature, kernel in plan.kernels.items()}
+
+
+def symbol_of(kernel: Kernel, schedule: Schedule) -> str:
+    """The name of a kernel's function: equal names are equal code."""
+    text = f"{kernel.signature}|{schedule.text}"
+    return "onepath_" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def kernel_function(kernel: Kernel, schedule: Schedule, target: Target) -> tuple[str, Statement]:
+    """The symbol and the TIR function of one kernel.
+
+    Raises:
+        ValueError: the schedule is of an unknown template.
+    """
+    template = template_named(schedule.template)
+    symbol = symbol_of(kernel, schedule)
+    return symbol, write_function(template, kernel, dict(schedule.parameters), target, symbol)
+
+
+def pack(
+    kernel: Kernel, schedule: Schedule, target: Target, weights: Mapping[tuple[int, str], Array]
+) -> Array:
+    """A kernel's constants as its code reads them, `packed_size(kernel)` fp32 values.
+
+    Raises:
+        ValueError: a weight has not the shape that the kernel states.
+    """
+    for step, name, shape in kernel.weights:
+        found = weights[step, name].shape
+        if tuple(found) != tuple(shape):
+            raise ValueError(f"{name} of step {step} is {found}, not {shape}: {kernel.signature}")
+    template = template_named(schedule.template)
+    flat = template.pack(kernel, dict(schedule.parameters), target, weights)
+    return np.pad(flat, (0, packed_size(kernel) - flat.size))
+
+
+def lower(
+    plan: Plan, parameters: Parameters, schedules: Schedules, target: Target, *, timed: bool = False
+) -> Lowered:
+    """All functions of the network, with the packed constants.
+
+    A timed network has one more argument, an array of int64 with one more element than there are calls:
+    the clock in nanoseconds before the first kernel and after each.
+
+    Raises:
+        KeyError: a kernel without a schedule, or a node without a weight; it names the key.
+        ValueError: the plan has not exactly one input, or computes nothing.
+    """
+    if len(plan.inputs) != 1:
+        raise ValueError(f"a network to compile has one input, not {len(plan.inputs)}")
+    if not plan.calls:
+        raise ValueError("the network computes nothing: its result is its input")
+    writer = _Network(plan, schedules, target)
+    constants = np.concatenate([_constants(call, parameters, schedules, target) for call in plan.calls])
+    network = writer.write(constants.size, timed)
+    shapes = plan.types[plan.inputs[0]], plan.types[plan.output]
+    return Lowered(writer.functions, network, constants, *shapes, writer.memory.size)
+
+
+def _constants(call: KernelCall, parameters: Parameters, schedules: Schedules, target: Target) -> Array:
+    weights = {
+        (step, name): np.asarray(parameters[f"{call.nodes[step]}.{name}"], dtype=np.float32)
+        for step, name, _ in call.kernel.weights
+    }
+    return pack(call.kernel, schedules[call.kernel.signature], target, weights)
+
+
+class _Network:
+    """Writes the function that calls the kernels."""
+
+    def __init__(self, plan: Plan, schedules: Schedules, target: Target) -> None:
+        self.plan = plan
+        self.source = plan.inputs[0]
+        self.functions: dict[Expr, Statement] = {}
+        self.variables: dict[str, Expr] = {}
+        for signature, kernel in plan.kernels.items():
+            symbol, function = kernel_function(kernel, schedules[signature], target)
+            self.variables[signature] = ir.GlobalVar(symbol)
+            self.functions[self.variables[signature]] = function
+        self.turned = {name for name in (self.source, plan.output) if not _same_in_memory(plan.types[name])}
+        self.memory = plan_memory(self._lifetimes())
+
+    def _lifetimes(self) -> list[Lifetime]:
+        calls, types = self.plan.calls, self.plan.types
+        first = {self.source: -1, **{call.output: index for index, call in enumerate(calls)}}
+        last = dict(first)
+        for index, call in enumerate(calls):
+            last.update(dict.fromkeys(call.inputs, index))
+        last[self.plan.output] = len(calls)
+        inside = [name for name in first if self._in_workspace(name)]
+        return [Lifetime(name, prod(types[name]), first[name], last[name]) for name in inside]
+
+    def _in_workspace(self, name: str) -> bool:
+        return name in self.turned or name not in (self.source, self.plan.output)
+
+    def write(self, constants: int, timed: bool) -> Statement:
+        """The function: input, constants, result, and the times if it is timed."""
+        plan, emitter = self.plan, Emitter()
+        given = tirx.decl_buffer(interface(plan.types[self.source]), FLOAT, "given")
+        packed = tirx.decl_buffer((constants,), FLOAT, "constants")
+        result = tirx.decl_buffer(interface(plan.types[plan.output]), FLOAT, "result")
+        times = tirx.decl_buffer((len(plan.calls) + 1,), "int64", "times")
+        workspace = emitter.workspace(max(self.memory.size, 1))
+        clock = emitter.clock() if timed else None
+
+        def pointer(name: str) -> Expr:
+            if self._in_workspace(name):
+                return address(workspace, self.memory.offsets[name])
+            return _start(given if name == self.source else result)
+
+        if self.source in self.turned:
+            _turn(emitter, given, workspace, self.memory.offsets[self.source], plan.types[self.source], True)
+        if clock is not None:
+            clock.read_into(times, 0)
+        place = 0
+        for index, call in enumerate(plan.calls):
+            function = self.variables[call.kernel.signature]
+            values = [pointer(name) for name in (*call.inputs, call.output)]
+            emitter.call(function, [*values[:-1], address(packed, place), values[-1]])
+            place += packed_size(call.kernel)
+            if clock is not None:
+                clock.read_into(times, index + 1)
+        if plan.output in self.turned:
+            _turn(
+                emitter, result, workspace, self.memory.offsets[plan.output], plan.types[plan.output], False
+            )
+        buffers = [given, packed, result, *([times] if timed else [])]
+        return tirx.PrimFunc(buffers, emitter.body()).with_attr("global_symbol", NETWORK)
+
+
+def interface(shape: Dimensions) -> tuple[int, ...]:
+    """The shape at the bundle's interface: batch 1, channels before height and width."""
+    return (1, *shape)
+
+
+def _same_in_memory(shape: Dimensions) -> bool:
+    """Whether channels first and channels last are the same bytes."""
+    return len(shape) < 3 or shape[0] == 1 or shape[1] * shape[2] == 1
+
+
+def _start(buffer: Expr) -> Expr:
+    return tirx.address_of(tirx.BufferLoad(buffer, [0] * len(buffer.shape)))
+
+
+def _turn(
+    emitter: Emitter, outside: Expr, workspace: Expr, offset: int, shape: Dimensions, inwards: bool
+) -> None:
+    """Copy between channels first outside and channels last inside."""
+    channels, height, width = shape
+    with emitter.loop(height) as row, emitter.loop(width) as column:
+        place = emitter.let((row * width + column) * channels + offset)
+        for block in range(0, channels, _TURNED_AT_ONCE):
+            for channel in range(block, min(block + _TURNED_AT_ONCE, channels)):
+                where = [0, channel, row, column]
+                if inwards:
+                    emitter.store(workspace, place + channel, tirx.BufferLoad(outside, where))
+                else:
+                    value = load(workspace, place + channel)
+                    emitter.add(statements.BufferStore(outside, value, where))
+
+
+_TURNED_AT_ONCE = 16
+
+
+def relax_module(lowered: Lowered) -> Any:
+    """The Relax module whose `main` takes the input and gives the result."""
+    shapes = [interface(lowered.input), interface(lowered.output)]
+    given, result = (relax.TensorType(shape, FLOAT) for shape in shapes)
+    builder = relax.BlockBuilder(ir.IRModule(dict(lowered.kernels)))
+    network = builder.add_func(lowered.network, NETWORK)
+    source = relax.Var("input", given)
+    with builder.function(MAIN, [source]):
+        constants = relax.const(lowered.constants, FLOAT)
+        value = builder.emit(relax.call_tir(network, [source, constants], result))
+        builder.emit_func_output(value)
+    return builder.get()
+
+
+def compile_network(lowered: Lowered, target: Target) -> Any:
+    """The network as an executable of the Relax virtual machine, exporting `main`."""
+    return lower_relax(relax_module(lowered), target)
