@@ -221,4 +221,9 @@ def _inputs_and_outputs(space: syntax.Space, inputs: Iterable[Local]) -> Iterato
 
 
 def _known(what: str, names: Iterable[str]) -> str:
-    return f"there are the {what} {listed(sorted(names), 'and')}" if names else f"there are no {what}"
+    known = sorted(set(names))
+    return (
+        f"there are the {what} {listed(known, 'and')}"
+        if len(known) > 1
+        else f"the {what} here: {listed(known or ['none'])}"
+    )

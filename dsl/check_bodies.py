@@ -87,6 +87,8 @@ class BodyChecker:
                     self.report(Diagnostic("E0111", "this pipe's value is lost", _last_step(statement), hint))
         if body.result is None:
             self._no_result(body)
+            # Most likely the last binding was to be the result: one mistake, one message.
+            bound = {each.name: bound[each.name] for each in body.bindings[:-1]}
         self.unread(scope, bound)
 
     def _bind(self, statement: syntax.Bind, scope: Scope) -> None:
@@ -138,9 +140,16 @@ class BodyChecker:
         elif isinstance(step, syntax.Attr) and not head and isinstance(step.base, syntax.In):
             self._not_a_step(step, f"`{step.span.text}` is a value")
         else:
-            if head and isinstance(step, syntax.Call):
-                self._needs_in(step.callee, scope)
+            if isinstance(step, syntax.Call):
+                self._called_step(step, scope, head)
             self.value(step, scope, has_in=scope.has_in or not head)
+
+    def _called_step(self, step: syntax.Call, scope: Scope, head: bool) -> None:
+        meaning = self.known.callables.get(step.callee.name) if isinstance(step.callee, syntax.Ref) else None
+        if head:
+            self._needs_in(step.callee, scope)
+        elif meaning is not None and meaning.kind == "function":
+            self._not_a_step(step.callee, f"`{meaning.name}` makes a value")
 
     def _bare_name(self, step: syntax.Ref, scope: Scope, head: bool) -> None:
         meaning = self.lookup(step, scope)

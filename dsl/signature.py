@@ -11,7 +11,7 @@ from typing import Literal
 
 from dsl.diagnostic import Diagnostic, Note
 from dsl.source import Span
-from dsl.suggest import did_you_mean, listed
+from dsl.suggest import listed, nearest
 from dsl.syntax import Arg, Block
 
 
@@ -73,7 +73,10 @@ def argument_problems(callee: Signature, args: Sequence[Arg], span: Span) -> Ite
             continue
         name = arg.name or callee.names[index]
         if name not in callee.names:
-            hint = did_you_mean(name, callee.names) or _takes(callee)
+            near = nearest(name, callee.names)
+            if near is not None:
+                given.setdefault(near, arg.span)
+            hint = _takes(callee) if near is None else f"did you mean `{near}`?"
             yield Diagnostic(
                 "E0120", f"`{callee.name}` has no parameter `{name}`", arg.name_span or arg.span, hint
             )

@@ -1,0 +1,178 @@
+"""The schema of settings: each key, the kind of its value, its range, its default and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+from dsl.settings import (
+    Adam,
+    Data,
+    Evolution,
+    Gradient,
+    Random,
+    Reinforce,
+    SearchSettings,
+    Sgd,
+    TargetSettings,
+    TrainSettings,
+)
+
+Kind: TypeAlias = Literal["count", "number", "fraction", "flag", "text", "time", "word", "call"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One value of a `call` setting: `sgd(lr = 0.05)`; `make` is the dataclass, `fixed` fields the name sets."""
+
+    name: str
+    make: type[Any]
+    keys: tuple[Key, ...] = ()
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting, or one argument of a form.
+
+    `least` and `most` bound a number; `words` are the values of a word, `forms` those of a call. A
+    `positional` argument may be given without its name; a `required` one must be given.
+    """
+
+    name: str
+    kind: Kind
+    means: str
+    least: int = 0
+    most: int | None = None
+    words: tuple[str, ...] = ()
+    forms: tuple[Form, ...] = ()
+    required: bool = False
+    positional: bool = False
+
+
+_LR = Key("lr", "number", "learning rate")
+_EVERY = Key("every", "count", "weight steps from one architecture step to the next", least=1)
+_DECAY = Key("weight_decay", "number", "weight decay")
+_PATH = Key("path", "text", "folder or file, relative to the space's file", positional=True)
+_NEEDED_PATH = Key("path", "text", _PATH.means, positional=True, required=True)
+
+DATA = (
+    Form("fashion_mnist", Data, (_PATH,), (("kind", "fashion_mnist"),)),
+    Form("cifar10", Data, (_PATH,), (("kind", "cifar10"),)),
+    Form("digits", Data, (), (("kind", "digits"),)),
+    Form(
+        "image_folder",
+        Data,
+        (_NEEDED_PATH, Key("size", "count", "height and width images are brought to", least=1)),
+        (("kind", "image_folder"),),
+    ),
+    Form("npz", Data, (_NEEDED_PATH,), (("kind", "npz"),)),
+)
+OPTIMIZERS = (
+    Form(
+        "sgd",
+        Sgd,
+        (
+            _LR,
+            Key("momentum", "fraction", "momentum"),
+            Key("nesterov", "flag", "Nesterov's form of momentum"),
+            _DECAY,
+        ),
+    ),
+    Form(
+        "adam",
+        Adam,
+        (
+            _LR,
+            Key("beta1", "fraction", "decay of the mean"),
+            Key("beta2", "fraction", "decay of the square"),
+            _DECAY,
+        ),
+    ),
+)
+STRATEGIES = (
+    Form(
+        "gradient",
+        Gradient,
+        (
+            Key("update", "word", "how gates get a gradient", words=("recompute", "two_path")),
+            Key("lr", "number", "learning rate of the architecture parameters"),
+            _EVERY,
+            Key("delay", "count", "epochs before the first architecture step"),
+        ),
+    ),
+    Form(
+        "reinforce",
+        Reinforce,
+        (
+            Key("samples", "count", "networks an update", least=1),
+            _EVERY,
+            Key("lr", "number", "learning rate of the architecture parameters"),
+            Key("exponent", "number", "weight of latency in the reward"),
+        ),
+    ),
+    Form(
+        "evolution",
+        Evolution,
+        (
+            Key("population", "count", "networks a generation", least=2),
+            Key("generations", "count", "generations", least=1),
+            Key("mutation", "fraction", "chance that a decision changes"),
+        ),
+    ),
+    Form("random", Random, (Key("samples", "count", "networks drawn", least=1),)),
+)
+
+_DATA = Key("data", "call", "data set", forms=DATA)
+_SEED = Key("seed", "count", "seed of every random stream", most=2**63 - 1)
+_EPOCHS = Key("epochs", "count", "passes over the training data")
+_BATCH = Key("batch", "count", "images a step", least=1)
+_OPTIMIZER = Key("optimizer", "call", "optimiser of the weights", forms=OPTIMIZERS)
+_SCHEDULE = Key("schedule", "word", "course of the learning rate", words=("cosine", "constant"))
+_SMOOTHING = Key("label_smoothing", "fraction", "label smoothing")
+
+TARGET = (
+    Key("kind", "text", "code generator"),
+    Key("cpu", "text", "processor, by LLVM's name; `native` is this machine's"),
+    Key("triple", "text", "LLVM's target triple"),
+    Key("features", "text", "LLVM's feature switches, as in `+avx2,+fma`"),
+    Key("threads", "count", "threads that the generated code uses", least=1, most=1024),
+    Key("latency_table", "text", "a table of latencies measured elsewhere"),
+    Key("trials", "count", "schedules tried a kernel"),
+    Key("tune_budget", "time", "time for tuning, all kernels together"),
+)
+SEARCH = (
+    Key("data", "call", "data set", forms=DATA, required=True),
+    Key("strategy", "call", "how the space is searched", forms=STRATEGIES),
+    _OPTIMIZER,
+    _SCHEDULE,
+    _EPOCHS,
+    Key("warmup", "count", "epochs on random paths before the search"),
+    _BATCH,
+    Key("validation", "fraction", "fraction of the training data that choices are made on"),
+    _SMOOTHING,
+    _SEED,
+    Key("budget", "time", "time for the search; it ends early with what it has"),
+    Key("profile_budget", "time", "time for filling the latency table"),
+)
+TRAIN = (
+    _DATA,
+    _EPOCHS,
+    _BATCH,
+    _OPTIMIZER,
+    _SCHEDULE,
+    _SMOOTHING,
+    _SEED,
+    Key("budget", "time", "time for training; it ends early with what it has"),
+)
+SECTIONS: dict[str, tuple[tuple[Key, ...], type[Any]]] = {
+    "target": (TARGET, TargetSettings),
+    "search": (SEARCH, SearchSettings),
+    "train": (TRAIN, TrainSettings),
+}
+
+
+def default_of(make: type[Any], key: str) -> Any:
+    """The default of a field, None where it has none."""
+    field = next(each for each in fields(make) if each.name == key)
+    return None if field.default is MISSING else field.default

@@ -1,0 +1,158 @@
+"""What the settings of a target, a search and a recipe resolve to: frozen values, units converted.
+
+Times are in seconds unless a field's name says otherwise. Defaults are those of ProxylessNAS (Cai, Zhu, Han,
+ICLR 2019, and its public search code) where it has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from dsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A data set: `kind` is fashion_mnist, cifar10, digits, image_folder or npz; `path` None is the usual place."""
+
+    kind: str
+    path: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sgd:
+    lr: float = 0.05
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 4e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Adam:
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+
+
+Optimizer: TypeAlias = Sgd | Adam
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Binary gates with gradients. `every` weight steps make one architecture step; none in `delay` epochs."""
+
+    update: Literal["recompute", "two_path"] = "recompute"
+    lr: float = 1e-3
+    every: int = 5
+    delay: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reinforce:
+    """Binary gates with REINFORCE: `samples` networks an update, an update each `every` weight steps."""
+
+    samples: int = 10
+    every: int = 5
+    lr: float = 1e-3
+    exponent: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Evolution:
+    """Constrained NSGA-II on shared weights."""
+
+    population: int = 100
+    generations: int = 100
+    mutation: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """Uniform samples, the best of them kept."""
+
+    samples: int = 100
+
+
+Strategy: TypeAlias = Gradient | Reinforce | Evolution | Random
+
+
+@dataclass(frozen=True, slots=True)
+class CapSetting:
+    """A cap of a search, in the metric's own unit: milliseconds, bytes, or a count."""
+
+    metric: Literal["macs", "params", "peak_memory", "latency"]
+    relation: Literal["<=", ">="]
+    limit: float
+    target: str | None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """A target. `trials` and `tune_budget` bound the tuning of one kernel and of all of them."""
+
+    name: str
+    kind: str = "llvm"
+    cpu: str = "native"
+    triple: str | None = None
+    features: str | None = None
+    threads: int = 1
+    latency_table: str | None = None
+    trials: int | None = None
+    tune_budget: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """A search. `validation` is the fraction of the training data that architecture steps and choices see."""
+
+    space: str
+    name: str
+    data: Data
+    strategy: Strategy = Gradient()
+    optimizer: Optimizer = Sgd(lr=0.025)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    epochs: int = 120
+    warmup: int = 40
+    batch: int = 256
+    validation: float = 0.1
+    label_smoothing: float = 0.1
+    seed: int = 0
+    budget: float | None = None
+    profile_budget: float | None = None
+    caps: tuple[CapSetting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """A training recipe; `data` and `seed` are the search's where the recipe has none of its own."""
+
+    space: str
+    data: Data | None
+    seed: int = 0
+    epochs: int = 300
+    batch: int = 256
+    optimizer: Optimizer = Sgd()
+    schedule: Literal["cosine", "constant"] = "cosine"
+    label_smoothing: float = 0.1
+    budget: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a file; targets by name, `host` always among them."""
+
+    targets: dict[str, TargetSettings]
+    searches: tuple[SearchSettings, ...]
+    recipes: tuple[TrainSettings, ...]
+
+    def recipe_of(self, space: str) -> TrainSettings | None:
+        """The training recipe of a space."""
+        return next((each for each in self.recipes if each.space == space), None)
+
+    def searches_of(self, space: str) -> tuple[SearchSettings, ...]:
+        """The searches of a space, in the order of the file."""
+        return tuple(each for each in self.searches if each.space == space)
