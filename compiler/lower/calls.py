@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from compiler.lower.scope import Problem
 from dsl import syntax
+from dsl.labels import labels
 
 
 def bind_arguments(
@@ -25,26 +26,10 @@ def bind_arguments(
 
 
 def candidate_labels(branches: Sequence[syntax.Branch]) -> list[str]:
-    """The label of each candidate: as written, else the callee's name, with `#2` where it repeats."""
-    labels: list[str] = []
-    counts: dict[str, int] = {}
-    for branch in branches:
-        base = branch.label or callee_name(branch)
-        counts[base] = counts.get(base, 0) + 1
-        labels.append(base if counts[base] == 1 else f"{base}#{counts[base]}")
-    return labels
-
-
-def callee_name(branch: syntax.Branch) -> str:
-    """The name of the single call that an unlabelled candidate is."""
-    pipe = branch.body.result
-    step = pipe.steps[0] if pipe is not None and len(pipe.steps) == 1 and not branch.body.bindings else None
-    if isinstance(step, syntax.Named):
-        return step.name
-    if isinstance(step, syntax.Call):
-        return step.callee.name
-    if isinstance(step, syntax.Ref):
-        return step.name
-    raise Problem(
-        "E0318", "a candidate that is not a single call needs a label", branch.span, "write `label: …`"
-    )
+    """The label of each candidate; a candidate that is not a single call must carry one."""
+    found = labels(branches)
+    for branch, label in zip(branches, found, strict=True):
+        if label is None:
+            message = "a candidate that is not a single call needs a label"
+            raise Problem("E0318", message, branch.span, "write `label: …`")
+    return [label for label in found if label is not None]

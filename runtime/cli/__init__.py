@@ -1,0 +1,56 @@
+"""The command line: `onepath`. Heavy libraries are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from runtime.cli import language, spaces
+
+app = typer.Typer(
+    name="onepath",
+    help="Compile a search space into a network that was searched for, trained and tuned for one device.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"onepath {version('onepath')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _onepath(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="the version")
+    ] = False,
+) -> None:
+    """Commands answer with exit code 0 (yes), 1 (no: errors found, a cap not held) or 2 (could not run)."""
+
+
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    language.check,
+    language.fmt,
+    language.explain,
+    spaces.show,
+    spaces.count,
+    spaces.cost,
+    spaces.sample,
+)
+for function in _COMMANDS:
+    app.command()(function)
+
+
+def main() -> None:
+    """Run the command line; a defect of ours says so, and where."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    app()

@@ -1,0 +1,182 @@
+"""Commands about a space: show, count, cost, sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runtime.cli.common import (
+    Answer,
+    AnswerFormat,
+    CommandError,
+    SpaceFile,
+    SpaceName,
+    command,
+    read_source,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from compiler.architecture import Architecture
+    from compiler.ir.graph import SpaceGraph
+
+ArchitectureFile = Annotated[Path | None, typer.Option("--arch", help="an architecture file")]
+
+
+class Picture(StrEnum):
+    """The form of a graph."""
+
+    TEXT = "text"
+    DOT = "dot"
+    JSON = "json"
+
+
+def load_space(file: Path, name: str | None) -> SpaceGraph:
+    """The graph of a space of a file."""
+    from compiler.frontend import space_of
+
+    return space_of(read_source(file), name)
+
+
+def load_architecture(path: Path | None, space: SpaceGraph) -> Architecture:
+    """The architecture in a file, checked against the space; the only one where no file is named."""
+    from compiler.architecture import from_json, only, validate
+
+    if path is None:
+        return only(space)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise CommandError(f"{path} is not JSON: {problem}") from None
+    return validate(space, from_json(document))
+
+
+@command
+def show(
+    file: SpaceFile,
+    space: SpaceName = None,
+    arch: ArchitectureFile = None,
+    flat: Annotated[bool, typer.Option("--flat", help="with decisions flattened into mixed nodes")] = False,
+    form: Annotated[
+        Picture, typer.Option("--format", help="text reads back; dot is for Graphviz")
+    ] = Picture.TEXT,
+) -> None:
+    """Show the graph of a space, or of one network of it.
+
+    Example: onepath show examples/quickstart.space --format dot | dot -Tsvg > space.svg
+    """
+    from compiler.derive import derive
+    from compiler.ir.picture import to_dot, to_json
+    from compiler.ir.text import print_network, print_space
+    from compiler.passes.pipeline import run_passes
+
+    graph = load_space(file, space)
+    graph = run_passes(graph) if flat else graph
+    if arch is not None:
+        network = derive(graph, load_architecture(arch, graph).choices)
+        text, root = print_network(network), network.graph
+    else:
+        text, root = print_space(graph), graph.graph
+    if form is Picture.TEXT:
+        print(text, end="")
+    elif form is Picture.DOT:
+        print(to_dot(graph.name, root), end="")
+    else:
+        write_json({"schema": "onepath.graph/1", "name": graph.name, "graph": to_json(root)})
+
+
+@command
+def count(
+    file: SpaceFile,
+    space: SpaceName = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Count the networks of a space, exactly: distinct assignments of the decisions that exist.
+
+    Example: onepath count examples/proxyless_mobile.space
+    """
+    from compiler.counting import Counter
+    from compiler.ir.graph import decisions_of
+    from compiler.passes.flatten import CannotFlatten, flatten, mixed_nodes
+
+    graph = load_space(file, space)
+    size, decisions = Counter(graph).size(), len(list(decisions_of(graph.graph)))
+    try:
+        mixed_ops = len(mixed_nodes(flatten(graph)))
+    except CannotFlatten:
+        mixed_ops = None
+    if form is Answer.JSON:
+        write_json({"space": graph.name, "size": str(size), "decisions": decisions, "mixed_ops": mixed_ops})
+    else:
+        print(f"{graph.name}: {size:,} networks, {decisions} decisions, {_mixed(mixed_ops)}")
+
+
+def _mixed(number: int | None) -> str:
+    return f"{number} mixed ops" if number is not None else "decisions too entangled for mixed ops"
+
+
+@command
+def cost(
+    file: SpaceFile,
+    space: SpaceName = None,
+    arch: ArchitectureFile = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="predict the latency on this target, too")
+    ] = None,
+    records: Annotated[Path | None, typer.Option("--records", help="the records database")] = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """The cost of one network: parameters, MACs, peak activation memory; its latency on a target.
+
+    The latency comes from the measurements that `onepath profile` made on this machine.
+
+    Example: onepath cost examples/quickstart.space --arch architecture.json --target host
+    """
+    from dataclasses import asdict
+
+    from compiler.cost import cost as cost_of
+    from compiler.derive import derive
+
+    graph = load_space(file, space)
+    architecture = load_architecture(arch, graph)
+    answer: dict[str, object] = asdict(cost_of(derive(graph, architecture.choices)))
+    if target is not None:
+        from runtime.predict import predict_latency
+
+        answer.update(predict_latency(read_source(file), graph, architecture.choices, target, records))
+    if form is Answer.JSON:
+        write_json({"space": graph.name, **answer})
+    else:
+        print("\n".join(_cost_lines(answer)))
+
+
+def _cost_lines(answer: dict[str, object]) -> Iterator[str]:
+    yield f"parameters   {answer['params']:>14,}"
+    yield f"MACs         {answer['macs']:>14,}"
+    yield f"peak memory  {answer['peak_memory_bytes']:>14,} bytes of activations (batch 1, fp32)"
+    if "latency_predicted_ms" in answer:
+        low = f"± {answer['latency_error_ms']:.4f}"
+        yield f"latency      {answer['latency_predicted_ms']:>14.4f} ms {low} on {answer['target']}"
+
+
+@command
+def sample(
+    file: SpaceFile,
+    space: SpaceName = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="how many")] = 1,
+    seed: Annotated[int, typer.Option(help="the seed of the random stream")] = 0,
+) -> None:
+    """Draw architectures uniformly over the networks of a space, one JSON object a line.
+
+    Example: onepath sample examples/quickstart.space -n 3 --seed 7
+    """
+    from compiler.architecture import sample as draw
+    from compiler.architecture import to_json
+
+    for architecture in draw(load_space(file, space), number, seed):
+        print(json.dumps(to_json(architecture)))
