@@ -7,6 +7,7 @@ may stand between any two words of the language.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
@@ -26,6 +27,7 @@ Braced = (
 # Binding strength; a part that binds less than its place asks for stands in parentheses.
 _VALUE, _OR, _AND, _NOT, _COMPARISON, _SUM, _TERM, _UNARY, _OPERAND = range(9)
 _LONGEST_DECIMAL = 8
+_QUANTITY = re.compile(r"[^\"]*[0-9] [A-Za-z]+")
 
 
 def _strength(node: syntax.Expr) -> int:
@@ -123,7 +125,9 @@ class Printer:
     def head(self, pipe: syntax.Pipe) -> Words:
         """The words before a pipe's first arrow."""
         head = pipe.steps[0]
-        return self.words(head, _VALUE if isinstance(head, Braced | syntax.MergeCall) else _OR)
+        words = self.words(head, _VALUE if isinstance(head, Braced | syntax.MergeCall) else _OR)
+        # Before an arrow a unit would be read as a name: `x = 3` and then `s -> conv`.
+        return glued("(", words, ")") if _QUANTITY.fullmatch(words[-1]) else words
 
     def _operation(
         self, node: syntax.Unary | syntax.Binary | syntax.Compare | syntax.Logic | syntax.Pick

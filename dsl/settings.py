@@ -118,7 +118,7 @@ class SearchSettings:
     epochs: int = 120
     warmup: int = 40
     batch: int = 256
-    validation: float = 0.1
+    validation: float = 0.2
     label_smoothing: float = 0.1
     seed: int = 0
     budget: float | None = None

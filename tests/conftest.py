@@ -1,0 +1,36 @@
+"""What all tests share: golden files, and how hypothesis runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+GOLDEN = Path(__file__).parent / "golden"
+Golden = Callable[[str, str], None]
+
+# The machines that run these tests share their processors: a slow example is no failure.
+settings.register_profile("onepath", deadline=None, derandomize=True, database=None)
+settings.load_profile("onepath")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--update-golden`."""
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare a text with the golden file of a name under `tests/golden`; `golden("dsl/a.txt", text)`."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+        assert path.exists(), f"no golden file {name}: run pytest --update-golden and read what it wrote"
+        assert text == path.read_bytes().decode("utf-8")
+
+    return compare

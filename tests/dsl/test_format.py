@@ -1,0 +1,85 @@
+"""Laws of the two texts of a file: canonical and formatted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsl import syntax
+from dsl.diagnostic import DiagnosticError
+from dsl.format import canonical, formatted
+from dsl.layout import WIDTH
+from dsl.parser import parsed
+from dsl.scan import scan
+from dsl.source import Source
+from tests.conftest import Golden
+from tests.dsl.spaces import SPACES, load
+from tests.dsl.trees import trees
+
+
+@given(trees)
+@settings(max_examples=100)
+def test_parse_of_print_is_the_identity(tree: syntax.File) -> None:
+    text = canonical(tree)
+    again = parsed(Source("printed", text))
+    assert again == tree
+    assert canonical(again) == text
+
+
+@given(trees, st.randoms(use_true_random=False))
+@settings(max_examples=100)
+def test_format_keeps_meaning_and_comments_and_is_idempotent(tree: syntax.File, random: st.DataObject) -> None:
+    scattered = _scattered(canonical(tree), random)
+    source = Source("scattered", scattered)
+    once = formatted(source)
+    again = Source("formatted", once)
+    assert parsed(again) == tree
+    assert sorted(_comments(again)) == sorted(_comments(source))
+    assert formatted(again) == once
+
+
+def _scattered(text: str, random: st.DataObject) -> str:
+    """The tokens of a text with other white space, and comments, between them."""
+    parts = []
+    for number, token in enumerate(scan(Source("canonical", text)).tokens):
+        gap = random.choice(["  ", "  ", "\n", "\n\n\n", "\t \t", f"  # {number}\n", f"\n#{number}\n", "\r\n"])  # type: ignore[attr-defined]
+        parts.append(str(token) + gap)
+    return "".join(parts)
+
+
+def _comments(source: Source) -> list[str]:
+    return [comment.text for comment in scan(source).comments]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_formatted_spaces(name: str, golden: Golden) -> None:
+    source = load(name)
+    text = formatted(source)
+    golden(f"dsl/formatted/{name}.space", text)
+    assert parsed(Source(name, text)) == parsed(source)
+    assert all(len(line) <= WIDTH for line in text.splitlines() if "#" not in line)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_canonical_spaces(name: str, golden: Golden) -> None:
+    golden(f"dsl/canonical/{name}.space", canonical(parsed(load(name))))
+
+
+def test_a_text_with_syntax_errors_is_not_formatted() -> None:
+    with pytest.raises(DiagnosticError):
+        formatted(Source("bad", "block {"))
+
+
+def test_statements_of_one_line_keep_their_distance() -> None:
+    """`n = 3` before a pipe that starts at `s` must not become three seconds."""
+    source = Source("unit", "block a(s) { n = 3\ns -> conv(n) }")
+    assert parsed(Source("again", formatted(source))) == parsed(source)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only\n", "# a\n\n\n\n# b", "\r\n# windows\r\nx = 3\r\n"])
+def test_small_texts(text: str) -> None:
+    once = formatted(Source("small", text))
+    assert formatted(Source("again", once)) == once
+    assert "\r" not in once
+    assert "\n\n\n" not in once
