@@ -1,0 +1,155 @@
+"""An experiment: one file, read and checked, with what it says of space, target, search and training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from compiler.frontend import sound
+from compiler.ir.graph import SpaceGraph
+from compiler.lower import lower
+from compiler.passes.pipeline import run_passes
+from dsl import syntax
+from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors
+from dsl.parser import parse
+from dsl.resolve import resolve_settings
+from dsl.settings import SearchSettings, Settings, TargetSettings, TrainSettings
+from dsl.source import Source
+from dsl.suggest import did_you_mean, listed
+
+HOST = "host"
+
+
+class NoSuchPart(Exception):
+    """The file has no search, recipe or target of that name, or a setting names none; says which there are."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one run does. `target` is the one that is profiled and built for."""
+
+    source: Source
+    space: SpaceGraph
+    target: TargetSettings
+    search: SearchSettings | None
+    train: TrainSettings | None
+    settings: Settings
+    overrides: tuple[str, ...] = ()
+
+    @cached_property
+    def flat(self) -> SpaceGraph:
+        """The space with its decisions in mixed nodes."""
+        return run_passes(self.space)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file; paths in it are relative to that."""
+        return Path(self.source.name).parent
+
+
+def load_experiment(
+    source: Source,
+    *,
+    search: str | None = None,
+    space: str | None = None,
+    target: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Experiment:
+    """The experiment of a source, with `overrides` (`epochs=2`, `train.budget=60 s`) put into its settings.
+
+    Raises:
+        DiagnosticError: the file or an override has errors.
+        NoSuchPart: a name is not in the file, or one must be chosen.
+    """
+    file = sound(source)
+    for text in overrides:
+        file = override(file, text)
+    settings, found = resolve_settings(file)
+    if has_errors(found):
+        raise DiagnosticError(found)
+    chosen = _search(settings, search, space)
+    graph = lower(file, chosen.space if chosen else space)
+    wanted = target or _capped_target(chosen) or HOST
+    if wanted not in settings.targets:
+        known = listed([f"`{name}`" for name in settings.targets], "and")
+        raise NoSuchPart(f"no target is named `{wanted}`; there are {known}")
+    recipe = settings.recipe_of(graph.name)
+    return Experiment(source, graph, settings.targets[wanted], chosen, recipe, settings, tuple(overrides))
+
+
+def _search(settings: Settings, name: str | None, space: str | None) -> SearchSettings | None:
+    fitting = [each for each in settings.searches if space in (None, each.space)]
+    names = [each.name for each in fitting]
+    if name is not None:
+        if name not in names:
+            raise NoSuchPart(
+                f"no search is named `{name}`; {did_you_mean(name, names) or f'there are {names}'}"
+            )
+        return next(each for each in fitting if each.name == name)
+    if len(fitting) > 1:
+        raise NoSuchPart(f"the file has several searches; choose one with `--search`: {listed(names)}")
+    return fitting[0] if fitting else None
+
+
+def _capped_target(search: SearchSettings | None) -> str | None:
+    """The target of the search's first latency cap."""
+    caps = search.caps if search else ()
+    return next((cap.target for cap in caps if cap.metric == "latency" and cap.target), None)
+
+
+_OVERRIDE = re.compile(r"\s*(?:(search|train|target)\s*\.\s*)?(.+)", re.DOTALL)
+
+
+def override(file: syntax.File, text: str) -> syntax.File:
+    """The file with one setting replaced: `epochs=2`, `train.epochs=2`, `latency <= 2 ms on host`.
+
+    Without a section it goes to every search and recipe that has such a setting.
+
+    Raises:
+        DiagnosticError: the text is no setting.
+        NoSuchPart: nothing has such a setting.
+    """
+    match = _OVERRIDE.fullmatch(text)
+    assert match is not None
+    section, assignment = match[1], match[2]
+    statement = _statement(assignment)
+    items = [_with(item, statement, section) for item in file.items]
+    if all(new is old for new, old in zip(items, file.items, strict=True)):
+        where = f"a `{section}` section" if section else "a search or recipe"
+        raise NoSuchPart(f"--set {text}: the file has no {where} that takes it")
+    return replace(file, items=tuple(items))
+
+
+def _statement(assignment: str) -> syntax.Setting | syntax.Cap:
+    parsed, found = parse(Source("--set", f"search it {{ {assignment} }}"))
+    searches = parsed.select(syntax.Search) if parsed is not None and not has_errors(found) else ()
+    statements = [*searches[0].settings, *searches[0].caps] if searches else []
+    if len(statements) != 1:
+        span = Source("--set", assignment).span(0, len(assignment))
+        raise DiagnosticError(found or [Diagnostic("E0403", "not one setting", span, "write `epochs=2`")])
+    return statements[0]
+
+
+def _with(item: syntax.Item, statement: syntax.Setting | syntax.Cap, section: str | None) -> syntax.Item:
+    kind = {syntax.Search: "search", syntax.Train: "train", syntax.Target: "target"}.get(type(item))
+    if kind is None or (section is not None and section != kind) or (section is None and kind == "target"):
+        return item
+    if isinstance(statement, syntax.Cap):
+        if not isinstance(item, syntax.Search):
+            return item
+        kept_caps = [c for c in item.caps if (c.metric, c.target) != (statement.metric, statement.target)]
+        return replace(item, caps=(*kept_caps, statement))
+    if section is None and not _takes(kind, statement.name):
+        return item
+    assert isinstance(item, syntax.Search | syntax.Train | syntax.Target)
+    kept = [setting for setting in item.settings if setting.name != statement.name]
+    return replace(item, settings=(*kept, statement))
+
+
+def _takes(section: str, name: str) -> bool:
+    from dsl.schema import SECTIONS
+
+    return name in {key.name for key in SECTIONS[section][0]}

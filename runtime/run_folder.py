@@ -1,0 +1,89 @@
+"""The run folder: which stages are done, from which inputs, with which files.
+
+A stage is current if it was finished from the same inputs and its files are still what it wrote. The
+state of each stage is a file of its own, written when the stage is finished: a run that is killed between
+two stages finds every earlier one done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.files import FileProblem, canonical_json, read_json, sha256_file, write_json
+
+SCHEMA = "onepath.stage/1"
+
+
+def digest(*values: Any) -> str:
+    """SHA-256 over values that JSON can say: what a stage depends on."""
+    return hashlib.sha256(canonical_json(values)).hexdigest()
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """How a stage was finished: the digest of its inputs, the SHA-256 of each file, the seconds it took."""
+
+    inputs: str
+    outputs: Mapping[str, str]
+    seconds: float
+    notes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's files below `path`."""
+
+    path: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def record(self, stage: str) -> StageRecord | None:
+        """How a stage was last finished; None if it was not, or its state cannot be read."""
+        try:
+            payload = read_json(self._state(stage), SCHEMA)
+        except FileProblem:
+            return None
+        return StageRecord(payload["inputs"], payload["outputs"], payload["seconds"], payload["notes"])
+
+    def is_current(self, stage: str, inputs: str) -> bool:
+        """Whether the stage was finished from these inputs, and its files are still what it wrote."""
+        record = self.record(stage)
+        if record is None or record.inputs != inputs:
+            return False
+        return all(self._holds(name, expected) for name, expected in record.outputs.items())
+
+    def _holds(self, name: str, expected: str) -> bool:
+        path = self.path / name
+        return path.is_file() and sha256_file(path) == expected
+
+    def finish(
+        self,
+        stage: str,
+        inputs: str,
+        outputs: Iterable[str],
+        seconds: float,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record that a stage is done; `outputs` are files below the folder."""
+        hashes = {name: sha256_file(self.path / name) for name in outputs}
+        payload = {
+            "inputs": inputs,
+            "outputs": hashes,
+            "seconds": round(seconds, 3),
+            "notes": dict(notes or {}),
+        }
+        write_json(self._state(stage), payload, SCHEMA)
+
+    def seconds(self) -> dict[str, float]:
+        """The time of each finished stage."""
+        names = sorted(path.stem for path in (self.path / "stages").glob("*.json"))
+        records = {name: self.record(name) for name in names}
+        return {name: record.seconds for name, record in records.items() if record is not None}
+
+    def _state(self, stage: str) -> Path:
+        return self.path / "stages" / f"{stage}.json"
