@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.codegen.memory import Lifetime, plan_memory
-from compiler.codegen.schedules import Schedule, candidates, template_named
+from compiler.codegen.schedules import candidates, template_named
 from compiler.codegen.schedules.emit import FLOAT, Emitter, address, load
-from compiler.codegen.schedules.template import packed_size, write_function
+from compiler.codegen.schedules.template import Schedule, packed_size, write_function
 from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, statements, tirx
 from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel

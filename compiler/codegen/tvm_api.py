@@ -51,19 +51,24 @@ PIPELINE = "onepath"
 """Our lowering of TIR: the kernels come unrolled and vectorised, so TVM's own rewriting only costs time,
 and its compaction of buffers is wrong for a workspace that is reached through addresses."""
 
+OPTIMIZATION = 1
+"""LLVM's level for our kernels: they come out as fast as at level 3, which takes twice as long, because
+the templates write vectors and unrolled loops themselves."""
+
 
 def version() -> str:
     """The release of TVM, part of a tuning record's key."""
     return str(tvm.__version__)
 
 
-def tvm_target(target: Target) -> Any:
+def tvm_target(target: Target, level: int = OPTIMIZATION) -> Any:
     """The target as TVM takes it; the triple is always set, since the default is a conda triple."""
     fields: dict[str, Any] = {
         "kind": target.kind,
         "mcpu": target.cpu,
         "mtriple": target.triple,
         "num-cores": target.threads,
+        "opt-level": level,
     }
     if target.features:
         fields["mattr"] = list(target.features)
