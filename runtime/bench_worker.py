@@ -1,0 +1,87 @@
+"""One contender of a benchmark in a process of its own: `python -m runtime.bench_worker`.
+
+Reads JSON lines and answers each with one. The first says what to load: `{"kind": "bundle", "folder",
+"library", …}` or `{"kind": "peer", "peer", "model", …}`, with `threads`, `cores` and the input's `shape`.
+Then `{"do": "run", "count"}`, `{"do": "predict", "images", "outputs"}`, `{"do": "memory"}`.
+A process each keeps thread pools, memory and crashes apart.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Run = Callable[[Any], Any]
+
+
+def _load_bundle(setup: Mapping[str, Any]) -> Run:
+    folder = Path(setup["folder"])
+    spec = importlib.util.spec_from_file_location("onepath_bundle_runner", folder / "runner.py")
+    assert spec is not None
+    assert spec.loader is not None
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    manifest = runner.read_manifest(folder)
+    runner.check_machine(manifest)
+    library = Path(setup["library"]) if setup.get("library") else None
+    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library).run
+    return run
+
+
+def _load_peer(setup: Mapping[str, Any]) -> Run:
+    from runtime.peers import peer
+
+    return peer(setup["peer"]).prepare(Path(setup["model"]), setup["threads"])
+
+
+def _milliseconds(function: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter_ns()
+    result = function()
+    return (time.perf_counter_ns() - start) / 1e6, result
+
+
+def _times(run: Run, image: Any, count: int) -> list[float]:
+    return [round(_milliseconds(lambda: run(image))[0], 6) for _ in range(count)]
+
+
+def _predict(run: Run, images: Path, outputs: Path) -> None:
+    inputs = np.load(images, mmap_mode="r")
+    np.save(outputs, np.concatenate([run(np.ascontiguousarray(image[None])) for image in inputs]))
+
+
+def _answer(run: Run, image: Any, command: Mapping[str, Any]) -> dict[str, Any]:
+    if command["do"] == "run":
+        return {"times_ms": _times(run, image, command["count"])}
+    if command["do"] == "predict":
+        _predict(run, Path(command["images"]), Path(command["outputs"]))
+        return {}
+    return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    sys.dont_write_bytecode = True
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what native code prints must not mix with the answers
+    setup = json.loads(sys.stdin.readline())
+    os.sched_setaffinity(0, setup["cores"])
+    image = np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
+    load = _load_bundle if setup["kind"] == "bundle" else _load_peer
+    load_ms, run = _milliseconds(lambda: load(setup))
+    first_ms, _ = _milliseconds(lambda: run(image))
+    print(json.dumps({"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}), file=answers)
+    for line in sys.stdin:
+        print(json.dumps(_answer(run, image, json.loads(line))), file=answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The bundle: a folder with the compiled model, the runtime it needs, a runner, and a manifest of it all.
+
+    model.so         the kernels and weights, as TVM's virtual machine runs them
+    manifest.json    what it is, what it needs, and the SHA-256 and size of every other file
+    runner.py        runs it with Python and numpy alone
+    lib/             TVM's two runtime libraries, with their licences
+
+The folder is written beside its place and renamed, so that it is whole or absent. Its `model.so` is code:
+nothing of a bundle is loaded before every file was compared with the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from runtime import bundle_runner
+from runtime.bundle_runner import SCHEMA
+from runtime.files import FileProblem, canonical_json, read_bytes, read_json, write_atomic, write_json
+
+RUNTIME_LIBRARIES = {"tvm_ffi": "libtvm_ffi.so", "tvm": "libtvm_runtime.so"}
+"""The package each library lies in, under `lib/`."""
+DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a bundle."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class BundleTarget:
+    """What the code was generated for. `features` are processor flags as Linux names them, all needed."""
+
+    name: str
+    cpu: str
+    triple: str
+    machine: str
+    threads: int = 1
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output: its shape, batch included, and its layout, such as `NCHW`."""
+
+    shape: tuple[int, ...]
+    layout: str
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    `preprocessing` is that of the data set (`scale`, `mean`, `std` a channel); `architecture` the
+    architecture file; `provenance` hashes, seeds and revisions; `numerical_check` the largest relative
+    error against the reference, and on how many images.
+    """
+
+    network: str
+    target: BundleTarget
+    input: Tensor
+    output: Tensor
+    labels: tuple[str, ...]
+    preprocessing: dict[str, Any]
+    architecture: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    numerical_check: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, every file of which was compared with its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all its files but the manifest."""
+        return sum(entry.size for entry in self.manifest.files.values())
+
+
+def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
+    """Write a bundle of the compiled `model`; `files` and missing `versions` are filled in.
+
+    The same model and manifest give the same bytes. An older bundle in `folder` is replaced, or stays as
+    it was when something cannot be written.
+
+    Raises:
+        FileProblem: the model or TVM's runtime libraries are missing, or the place cannot be written.
+    """
+    contents = {"model.so": read_bytes(model), "runner.py": read_bytes(Path(bundle_runner.__file__))}
+    contents |= _runtime_files()
+    files = {
+        name: FileEntry(hashlib.sha256(data).hexdigest(), len(data))
+        for name, data in sorted(contents.items())
+    }
+    payload = {**asdict(manifest), "versions": {**versions(), **manifest.versions}}
+    payload["files"] = {name: asdict(entry) for name, entry in files.items()}
+    made = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        for name, data in contents.items():
+            write_atomic(made / name, data, 0o777 if name.endswith(".so") else 0o666)
+        write_json(made / "manifest.json", payload, SCHEMA)
+        _swap(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return verify(folder)
+
+
+def _swap(made: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    try:
+        if folder.exists():
+            folder.rename(old)
+        try:
+            made.rename(folder)
+        except OSError:
+            with suppress(OSError):
+                old.rename(folder)
+            raise
+    except OSError as problem:
+        raise FileProblem(
+            folder, f"cannot be written ({problem.strerror})", "choose another folder"
+        ) from None
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _runtime_files() -> dict[str, bytes]:
+    """TVM's runtime libraries and licences, by their names in a bundle."""
+    found = {}
+    for package, library in RUNTIME_LIBRARIES.items():
+        found[f"lib/{library}"] = read_bytes(
+            runtime_library(package), "install apache-tvm and apache-tvm-ffi"
+        )
+    for name in DISTRIBUTIONS:
+        distribution = importlib.metadata.distribution(name)
+        for file in distribution.files or ():
+            if "licenses" in file.parts:
+                found[f"lib/{file.name}-{name}"] = read_bytes(Path(str(distribution.locate_file(file))))
+    return found
+
+
+def runtime_library(package: str) -> Path:
+    """Where an installed package keeps its runtime library; the package is not imported.
+
+    Raises:
+        FileProblem: the package is not installed.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise FileProblem(package, "is not installed", "install apache-tvm and apache-tvm-ffi")
+    return Path(found.origin).parent / "lib" / RUNTIME_LIBRARIES[package]
+
+
+def versions() -> dict[str, str]:
+    """The versions of what a bundle is made with."""
+    return {name: importlib.metadata.version(name) for name in ("onepath", *DISTRIBUTIONS)}
+
+
+def verify(folder: Path) -> Bundle:
+    """The bundle in `folder`, its manifest read and every file compared; nothing is loaded.
+
+    Raises:
+        FileProblem: a file is missing, damaged, changed or a link, or the manifest is no manifest.
+    """
+    manifest = read_manifest(folder)
+    for name, entry in manifest.files.items():
+        try:
+            bundle_runner.check_file(folder, name, asdict(entry))
+        except bundle_runner.BundleProblem as problem:
+            raise FileProblem(folder, str(problem), "do not use it") from None
+    return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle, its checksum and its fields checked, its files not.
+
+    Raises:
+        FileProblem: it is missing, damaged, of another version, or lacks a field.
+    """
+    path = folder / "manifest.json"
+    payload = read_json(path, SCHEMA)
+    try:
+        manifest = msgspec.convert(payload, Manifest)
+    except msgspec.ValidationError as problem:
+        raise FileProblem(path, f"is no manifest ({problem})", "build the bundle again") from None
+    missing = {"model.so", "runner.py", "lib/libtvm_ffi.so", "lib/libtvm_runtime.so"} - manifest.files.keys()
+    if missing:
+        raise FileProblem(path, f"does not list {', '.join(sorted(missing))}", "build the bundle again")
+    return manifest
+
+
+def digest(bundle: Bundle) -> str:
+    """One hash over everything a bundle holds."""
+    return hashlib.sha256(canonical_json(asdict(bundle.manifest))).hexdigest()
+
+
+def run_bundle(
+    folder: Path, arguments: Sequence[str], timeout_s: float | None = None
+) -> tuple[int, str, str]:
+    """Run the bundle's own runner in a child process; its exit code, output and errors.
+
+    A crash of the native code ends the child and comes back as exit code 2 with a message.
+
+    Raises:
+        FileProblem: the bundle is damaged, or not for this machine; nothing of it was loaded.
+    """
+    bundle = verify(folder)
+    try:
+        bundle_runner.check_machine(asdict(bundle.manifest))
+    except bundle_runner.BundleProblem as problem:
+        raise FileProblem(folder, str(problem), "build it for this machine") from None
+    command = [sys.executable, "-I", "-B", str(folder / "runner.py"), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return 2, "", f"error: the bundle did not answer within {timeout_s:g} s\n"
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return 2, done.stdout, f"{done.stderr}error: the bundle crashed with {name}; build it again\n"
+    return done.returncode, done.stdout, done.stderr
+
+
+LINUX_FLAGS: Mapping[str, str] = {
+    "sse3": "pni", "ssse3": "ssse3", "sse4.1": "sse4_1", "sse4.2": "sse4_2", "sse4a": "sse4a", "popcnt": "popcnt",
+    "avx": "avx", "avx2": "avx2", "fma": "fma", "f16c": "f16c", "bmi": "bmi1", "bmi2": "bmi2", "lzcnt": "abm",
+    "movbe": "movbe", "adx": "adx", "gfni": "gfni", "vaes": "vaes", "vpclmulqdq": "vpclmulqdq",
+    "avxvnni": "avx_vnni", "avx512f": "avx512f", "avx512bw": "avx512bw", "avx512cd": "avx512cd",
+    "avx512dq": "avx512dq", "avx512vl": "avx512vl", "avx512bf16": "avx512_bf16", "avx512fp16": "avx512_fp16",
+    "avx512vnni": "avx512_vnni", "avx512vbmi": "avx512vbmi", "avx512vbmi2": "avx512_vbmi2",
+    "avx512bitalg": "avx512_bitalg", "avx512ifma": "avx512ifma", "avx512vpopcntdq": "avx512_vpopcntdq",
+    "neon": "asimd", "dotprod": "asimddp", "fullfp16": "asimdhp", "sve": "sve", "sve2": "sve2", "bf16": "bf16",
+    "i8mm": "i8mm", "lse": "atomics",
+}  # fmt: skip
+"""Linux's names of the features that LLVM may use in generated code, by LLVM's names."""
+
+
+def needed_features(llvm_features: Sequence[str], checked_here: bool = False) -> tuple[str, ...]:
+    """The processor flags that code with these LLVM features needs, as Linux names them.
+
+    `checked_here` says that the bundle's outputs were checked on this machine; what this processor lacks
+    was then not used (a virtual machine hides some features of the processor it is named for).
+    """
+    flags = {LINUX_FLAGS[name] for name in llvm_features if name in LINUX_FLAGS}
+    return tuple(sorted(flags & bundle_runner.cpu_features() if checked_here else flags))

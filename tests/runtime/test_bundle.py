@@ -1,0 +1,196 @@
+"""A bundle runs with numpy alone, and a changed one is refused before anything of it is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_model
+from PIL import Image
+
+from runtime import bundle_runner
+from runtime.bundle import needed_features, run_bundle, verify, write_bundle
+from runtime.files import FileProblem, write_json
+
+pytestmark = pytest.mark.tvm
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model.bundle(tmp_path_factory.mktemp("bundle") / "tiny", tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture
+def bundle(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(5).normal(size=(2, 8, 8)).astype(np.float32)
+
+
+def probabilities(image: np.ndarray[Any, Any]) -> dict[str, float]:
+    chances = bundle_runner.softmax(tiny_model.expected(image[None])[0])
+    return dict(zip(tiny_model.manifest().labels, chances.tolist(), strict=True))
+
+
+def answers(folder: Path, *arguments: str) -> list[dict[str, float]]:
+    code, out, error = run_bundle(folder, [*arguments, "--format", "json"])
+    assert (code, error) == (0, "")
+    return [{guess["label"]: guess["probability"] for guess in one} for one in json.loads(out)["predictions"]]
+
+
+def test_arrays_and_pixels_are_classified(made: Path, tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    np.save(tmp_path / "a.npy", np.stack([image, -image]))
+    first, second = answers(made, str(tmp_path / "a.npy"))
+    assert first == pytest.approx(probabilities(image), abs=1e-5)
+    assert second == pytest.approx(probabilities(-image), abs=1e-5)
+    pixels = np.random.default_rng(6).integers(0, 256, (8, 8, 2), np.uint8)
+    np.save(tmp_path / "p.npy", pixels)
+    ready = ((pixels / 255 - 0.5) / 0.25).transpose(2, 0, 1).astype(np.float32)
+    assert answers(made, str(tmp_path / "p.npy"))[0] == pytest.approx(probabilities(ready), abs=1e-4)
+
+
+def test_it_runs_where_only_numpy_is(made: Path, tmp_path: Path, image: np.ndarray[Any, Any]) -> None:
+    """A path that holds numpy alone: neither this project nor tvm, tvm_ffi or Pillow can be imported."""
+    site = tmp_path / "site"
+    site.mkdir()
+    package = Path(np.__file__).parent
+    for entry in (package, package.with_name("numpy.libs")):
+        (site / entry.name).symlink_to(entry)
+    np.save(tmp_path / "a.npy", image)
+    start = f"import sys; sys.path.insert(0, {str(site)!r}); sys.argv[1:] = {[str(tmp_path / 'a.npy'), '--bench', '5']}"
+    code = f"{start}; import runpy; runpy.run_path({str(made / 'runner.py')!r}, run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert "ant" in done.stdout
+    assert "latency_p50_ms" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 8, 9), np.float32), "the network takes [2, 8, 8]"),
+        (np.zeros((2, 8, 8), np.float64), "is float64; give float32"),
+        (np.zeros((5, 7), np.uint8), "the network takes [2, 8, 8]"),
+        (np.array([{}]), "is no .npy array"),
+        (b"\x93NUMPY\x01\x00" + b"\xff" * 40, "is no .npy array"),
+        (b"", "is no .npy array"),
+    ],
+)
+def test_wrong_input_is_a_message(made: Path, tmp_path: Path, array: Any, message: str) -> None:
+    path = tmp_path / "a.npy"
+    if isinstance(array, bytes):
+        path.write_bytes(array)
+    else:
+        np.save(path, array, allow_pickle=True)
+    code, _, error = run_bundle(made, [str(path)])
+    assert code == 2
+    assert error.startswith("error: ")
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_images_are_fitted(tmp_path: Path) -> None:
+    scale = {"scale": 1 / 255, "mean": [0.0], "std": [1.0]}
+    Image.fromarray(np.full((8, 16), 51, np.uint8)).save(tmp_path / "a.png")
+    values = bundle_runner.read_input(
+        tmp_path / "a.png", {"input": {"shape": [1, 1, 4, 4]}, "preprocessing": scale}
+    )
+    assert values.shape == (1, 1, 1, 4, 4)
+    np.testing.assert_allclose(values, 0.2, rtol=1e-6)
+
+
+def test_every_changed_file_is_refused(bundle: Path) -> None:
+    names = [entry.relative_to(bundle) for entry in bundle.rglob("*") if entry.is_file()]
+    assert {"manifest.json", "model.so", "runner.py"} <= {str(name) for name in names}
+    random = np.random.default_rng(0)
+    for name in names:
+        whole = (bundle / name).read_bytes()
+        for at in [0, len(whole) - 1, *random.integers(0, len(whole), 8)]:
+            if name.name == "manifest.json" and whole[at : at + 1].isspace():
+                continue
+            (bundle / name).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            with pytest.raises(FileProblem):
+                verify(bundle)
+            with pytest.raises(bundle_runner.BundleProblem):
+                bundle_runner.read_manifest(bundle)
+        (bundle / name).unlink()
+        with pytest.raises(FileProblem):
+            run_bundle(bundle, ["x.npy"])
+        (bundle / name).write_bytes(whole)
+    assert verify(bundle)
+
+
+def test_links_and_paths_out_of_the_bundle_are_refused(bundle: Path) -> None:
+    manifest = verify(bundle).manifest
+    (bundle / "model.so").rename(bundle / "kept.so")
+    (bundle / "model.so").symlink_to("kept.so")
+    with pytest.raises(FileProblem, match="no plain file"):
+        verify(bundle)
+    payload = dataclasses.asdict(manifest)
+    payload["files"]["../bundle/runner.py"] = payload["files"]["runner.py"]
+    del payload["files"]["model.so"]
+    write_json(bundle / "manifest.json", payload, "onepath.bundle/1")
+    with pytest.raises(FileProblem, match=r"does not list model\.so"):
+        verify(bundle)
+    payload["files"]["model.so"] = payload["files"]["runner.py"]
+    write_json(bundle / "manifest.json", payload, "onepath.bundle/1")
+    with pytest.raises(FileProblem, match="no plain file"):
+        verify(bundle)
+
+
+def test_a_processor_without_a_feature_is_told(made: Path, tmp_path: Path) -> None:
+    target = dataclasses.replace(tiny_model.manifest().target, features=("sse2", "avx1024f"))
+    write_bundle(tmp_path / "b", made / "model.so", tiny_model.manifest(target=target))
+    with pytest.raises(FileProblem, match="this processor lacks avx1024f"):
+        run_bundle(tmp_path / "b", ["x.npy"])
+    target = dataclasses.replace(target, machine="riscv64")
+    write_bundle(tmp_path / "b", made / "model.so", tiny_model.manifest(target=target))
+    with pytest.raises(FileProblem, match="is for riscv64"):
+        run_bundle(tmp_path / "b", ["x.npy"])
+
+
+def test_features_are_named_as_linux_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert needed_features(["avx512vnni", "sse4.1", "fast-lzcnt"]) == ("avx512_vnni", "sse4_1")
+    monkeypatch.setattr("runtime.bundle_runner.cpu_features", lambda: frozenset(["sse4_1"]))
+    assert needed_features(["avx512vnni", "sse4.1"], checked_here=True) == ("sse4_1",)
+
+
+def test_the_same_bundle_has_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    again = write_bundle(tmp_path / "again", made / "model.so", tiny_model.manifest())
+    for name in [*again.manifest.files, "manifest.json"]:
+        assert (again.folder / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_a_full_disk_leaves_the_old_bundle(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = verify(bundle)
+    model, write = bundle / "model.so", os.write
+    for limit in range(1, 8):
+        calls = [0]
+
+        def failing(descriptor: int, data: Any, calls: list[int] = calls, limit: int = limit) -> int:
+            calls[0] += 1
+            if calls[0] == limit:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(descriptor, data)
+
+        monkeypatch.setattr("runtime.files.os.write", failing)
+        with pytest.raises(FileProblem, match="No space left"):
+            write_bundle(bundle, model, tiny_model.manifest(network="other"))
+        monkeypatch.undo()
+        assert verify(bundle) == before
+    assert [entry.name for entry in bundle.parent.iterdir()] == ["bundle"]
+    assert write_bundle(bundle, model, tiny_model.manifest(network="other")).manifest.network == "other"
