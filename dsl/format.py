@@ -15,7 +15,7 @@ def canonical(file: File) -> str:
     return Layout(keep=False).file(file)
 
 
-def formatted(source: Source) -> str:
+def format_source(source: Source) -> str:
     """A text laid out in the house format: same meaning, same comments, at most 100 columns where words allow.
 
     Formatting twice is formatting once.

@@ -62,9 +62,11 @@ def of_block(block: Block) -> Signature:
 def argument_problems(callee: Signature, args: Sequence[Arg], span: Span) -> Iterator[Diagnostic]:
     """What is wrong with the arguments of a call: unknown, given twice, too many, out of order, missing."""
     given: dict[str, Span] = {}
+    misplaced = False
     for index, arg in enumerate(args):
         if arg.name is None and any(each.name is not None for each in args[:index]):
             yield Diagnostic("E0124", "a positional argument stands after a named one", arg.span, "name it")
+            misplaced = True
             continue
         if arg.name is None and index >= len(callee.parameters):
             if not callee.variadic:
@@ -85,7 +87,9 @@ def argument_problems(callee: Signature, args: Sequence[Arg], span: Span) -> Ite
             message = f"`{name}` is given twice to `{callee.name}`"
             yield Diagnostic("E0122", message, arg.name_span or arg.span, notes=notes)
         given.setdefault(name, arg.span)
-    yield from missing_arguments(callee, given, span)
+    # What a misplaced argument was for is unknown, and so is what is missing.
+    if not misplaced:
+        yield from missing_arguments(callee, given, span)
 
 
 def missing_arguments(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dsl import syntax
 from dsl.diagnostic import DiagnosticError
-from dsl.format import canonical, formatted
+from dsl.format import canonical, format_source
 from dsl.layout import WIDTH
 from dsl.parser import parsed
 from dsl.scan import scan
@@ -29,21 +29,25 @@ def test_parse_of_print_is_the_identity(tree: syntax.File) -> None:
 
 @given(trees, st.randoms(use_true_random=False))
 @settings(max_examples=100)
-def test_format_keeps_meaning_and_comments_and_is_idempotent(tree: syntax.File, random: st.DataObject) -> None:
+def test_format_keeps_meaning_and_comments_and_is_idempotent(
+    tree: syntax.File, random: st.DataObject
+) -> None:
     scattered = _scattered(canonical(tree), random)
     source = Source("scattered", scattered)
-    once = formatted(source)
+    once = format_source(source)
     again = Source("formatted", once)
     assert parsed(again) == tree
     assert sorted(_comments(again)) == sorted(_comments(source))
-    assert formatted(again) == once
+    assert format_source(again) == once
 
 
 def _scattered(text: str, random: st.DataObject) -> str:
     """The tokens of a text with other white space, and comments, between them."""
     parts = []
     for number, token in enumerate(scan(Source("canonical", text)).tokens):
-        gap = random.choice(["  ", "  ", "\n", "\n\n\n", "\t \t", f"  # {number}\n", f"\n#{number}\n", "\r\n"])  # type: ignore[attr-defined]
+        gap = random.choice(
+            ["  ", "  ", "\n", "\n\n\n", "\t \t", f"  # {number}\n", f"\n#{number}\n", "\r\n"]
+        )  # type: ignore[attr-defined]
         parts.append(str(token) + gap)
     return "".join(parts)
 
@@ -55,7 +59,7 @@ def _comments(source: Source) -> list[str]:
 @pytest.mark.parametrize("name", SPACES)
 def test_formatted_spaces(name: str, golden: Golden) -> None:
     source = load(name)
-    text = formatted(source)
+    text = format_source(source)
     golden(f"dsl/formatted/{name}.space", text)
     assert parsed(Source(name, text)) == parsed(source)
     assert all(len(line) <= WIDTH for line in text.splitlines() if "#" not in line)
@@ -68,18 +72,18 @@ def test_canonical_spaces(name: str, golden: Golden) -> None:
 
 def test_a_text_with_syntax_errors_is_not_formatted() -> None:
     with pytest.raises(DiagnosticError):
-        formatted(Source("bad", "block {"))
+        format_source(Source("bad", "block {"))
 
 
 def test_statements_of_one_line_keep_their_distance() -> None:
     """`n = 3` before a pipe that starts at `s` must not become three seconds."""
     source = Source("unit", "block a(s) { n = 3\ns -> conv(n) }")
-    assert parsed(Source("again", formatted(source))) == parsed(source)
+    assert parsed(Source("again", format_source(source))) == parsed(source)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only\n", "# a\n\n\n\n# b", "\r\n# windows\r\nx = 3\r\n"])
 def test_small_texts(text: str) -> None:
-    once = formatted(Source("small", text))
-    assert formatted(Source("again", once)) == once
+    once = format_source(Source("small", text))
+    assert format_source(Source("again", once)) == once
     assert "\r" not in once
     assert "\n\n\n" not in once

@@ -13,11 +13,15 @@ from dsl.source import Source
 SPAN = Source("made", "").span(0, 0)
 # Unit names are names too, and the hardest ones: `n = 3` before a pipe that starts at `s`.
 NAMES = st.sampled_from(["a", "b2", "out", "kernel", "conv", "relu", "s", "K", "min", "_x"])
-UNITS = st.sampled_from(["ns", "us", "ms", "s", "min", "h", "K", "M", "G", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB"])
+UNITS = st.sampled_from(
+    ["ns", "us", "ms", "s", "min", "h", "K", "M", "G", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB"]
+)
 EXACT = st.one_of(
     st.integers(0, 999),
     st.integers(0, 10**39),
-    st.builds(lambda digits, places: Fraction(digits, 10**places), st.integers(0, 10**12), st.integers(0, 45)),
+    st.builds(
+        lambda digits, places: Fraction(digits, 10**places), st.integers(0, 10**12), st.integers(0, 45)
+    ),
 ).map(lambda value: int(value) if Fraction(value).denominator == 1 else value)
 
 
