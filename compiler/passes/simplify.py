@@ -1,6 +1,7 @@
 """Remove what changes nothing: identities, zeros that are added, merges of one value.
 
-`zero` keeps its type and stays a real operator; only an `add` may drop it (LANGUAGE rule 7).
+`zero` keeps its type and stays a real operator; only an `add` may drop it, and only within one decision
+unit: a sum of two decisions keeps the kernels that both were priced with.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ def simplify(graph: Graph) -> Graph:
     for node in graph.nodes:
         operands = tuple(alias[operand] for operand in node.inputs)
         if node.op == "add":
-            kept = tuple(operand for operand in operands if builder[operand].op != "zero")
+            dropped = [o for o in operands if builder[o].op == "zero" and builder[o].unit == node.unit]
+            kept = tuple(operand for operand in operands if operand not in dropped)
             operands = kept or operands[:1]
         if node.op == "identity" or (node.op in ("add", "mul", "concat") and len(operands) == 1):
             alias[node.name] = operands[0]
