@@ -29,6 +29,13 @@ class ArchitectureParameters:
         """`softmax(alpha)` of each decision, shape `[candidates]`, differentiable."""
         return tuple(torch.softmax(part, 0) for part in torch.split(self.alpha, self.candidates))
 
+    def shares(self, compared: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
+        """The probabilities among the candidates compared alone, shape `[compared]`, differentiable."""
+        parts = torch.split(self.alpha, self.candidates)
+        return tuple(
+            torch.softmax(part[list(chosen)], 0) for part, chosen in zip(parts, compared, strict=True)
+        )
+
     def log_probabilities(self) -> list[list[float]]:
         """The logarithms of the probabilities, as numbers."""
         return [
@@ -60,12 +67,33 @@ def draw_uniform(candidates: Sequence[int], generator: torch.Generator) -> tuple
     return _draw([torch.full((size,), 1 / size, dtype=torch.float64) for size in candidates], generator)
 
 
-def one_hot_gates(candidates: Sequence[int], picks: Sequence[int]) -> tuple[Tensor, ...]:
-    """The binary gates of the drawn paths, shape `[candidates]` each, requiring a gradient."""
-    gates = [torch.zeros(size) for size in candidates]
-    for gate, pick in zip(gates, picks, strict=True):
-        gate[pick] = 1.0
-    return tuple(gate.requires_grad_() for gate in gates)
+def draw_pairs(
+    probabilities: Sequence[Tensor], generator: torch.Generator
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """Two candidates a decision, without replacement, and the one of them that is active.
+
+    The active one is drawn by the softmax over the two (ProxylessNAS, section 3.2).
+    """
+    first = _draw(probabilities, generator)
+    others = [
+        part.detach().index_fill(0, torch.tensor(i), 0.0)
+        for part, i in zip(probabilities, first, strict=True)
+    ]
+    second = _draw(
+        [part / part.sum() if part.sum() > 0 else part + 1 / len(part) for part in others], generator
+    )
+    pairs = tuple(tuple(sorted({a, b})) for a, b in zip(first, second, strict=True))
+    within = [part.detach()[list(pair)] for part, pair in zip(probabilities, pairs, strict=True)]
+    active = _draw([part / part.sum() for part in within], generator)
+    return pairs, tuple(pair[pick] for pair, pick in zip(pairs, active, strict=True))
+
+
+def one_hot_gates(compared: Sequence[Sequence[int]], picks: Sequence[int]) -> tuple[Tensor, ...]:
+    """The binary gates of the candidates compared, shape `[compared]` each, requiring a gradient."""
+    return tuple(
+        torch.tensor([float(index == pick) for index in chosen]).requires_grad_()
+        for chosen, pick in zip(compared, picks, strict=True)
+    )
 
 
 def gate_objective(probabilities: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:

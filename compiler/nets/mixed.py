@@ -2,8 +2,9 @@
 
 ProxylessNAS (Cai, Zhu, Han, ICLR 2019), section 3.2. The drawn path alone is run forward and kept for the
 backward pass. In an architecture step the gradient of each binary gate, `dL/dg_j = <dL/do, o_j>`, is
-computed when the backward pass arrives at the mixed op: every other candidate is then run once, without
-gradient, from the same operands, so that no more than one path is ever kept.
+computed when the backward pass arrives at the mixed op: every other candidate that is compared is then run
+once, without gradient, from the same operands, so that no more than one path is ever kept. The recompute
+form compares all candidates, the two-path form two of them.
 """
 
 from __future__ import annotations
@@ -30,14 +31,20 @@ def _inner(left: Tensor, right: Tensor) -> Tensor:
 
 
 class _Gate(torch.autograd.Function):
-    """The drawn path's output, passed on unchanged, with a gradient for the gates."""
+    """The drawn path's output, passed on unchanged, with a gradient for the gates of those compared."""
 
     @staticmethod
     def forward(
-        ctx: Any, output: Tensor, gates: Tensor, drawn: int, rerun: Callable[..., Tensor], *operands: Tensor
+        ctx: Any,
+        output: Tensor,
+        gates: Tensor,
+        drawn: int,
+        compared: Sequence[int],
+        rerun: Callable[..., Tensor],
+        *operands: Tensor,
     ) -> Tensor:
         ctx.save_for_backward(output, *operands)
-        ctx.drawn, ctx.rerun, ctx.candidates = drawn, rerun, len(gates)
+        ctx.drawn, ctx.compared, ctx.rerun = drawn, compared, rerun
         return output.view_as(output)
 
     @staticmethod
@@ -46,9 +53,9 @@ class _Gate(torch.autograd.Function):
         with torch.no_grad():
             products = [
                 _inner(gradient, output if index == ctx.drawn else ctx.rerun(index, *operands))
-                for index in range(ctx.candidates)
+                for index in ctx.compared
             ]
-        return gradient, torch.stack(products), None, None, *([None] * len(operands))
+        return gradient, torch.stack(products), None, None, None, *([None] * len(operands))
 
 
 class MixedOp(nn.Module):
@@ -79,6 +86,8 @@ class MixedOp(nn.Module):
         def rerun(index: int, *again: Tensor) -> Tensor:
             return self.paths[index].compute(again, watched)
 
-        detached = [operand.detach() for operand in operands]
-        gated: Tensor = _Gate.apply(output, run.gates[self.decision], drawn, rerun, *detached)  # type: ignore[no-untyped-call]
+        name, detached = self.decision, [operand.detach() for operand in operands]
+        gated: Tensor = _Gate.apply(  # type: ignore[no-untyped-call]
+            output, run.gates[name], drawn, run.compared[name], rerun, *detached
+        )
         return gated

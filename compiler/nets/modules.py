@@ -32,12 +32,14 @@ Mode = OneOf["train", "observe", "evaluate"]
 class Run:
     """How one forward pass is done: the mode, the path of each decision, and its gates in an architecture step.
 
-    `paths` maps a decision's name to the index of the candidate that runs; `gates` to its binary gates,
-    shape `[candidates]`.
+    `paths` maps a decision's name to the index of the candidate that runs. In an architecture step,
+    `compared` maps it to the indices of the candidates whose gates get a gradient, and `gates` to those
+    gates, shape `[compared]`.
     """
 
     mode: Mode
     paths: Mapping[str, int] = field(default_factory=dict)
+    compared: Mapping[str, Sequence[int]] = field(default_factory=dict)
     gates: Mapping[str, Tensor] | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from compiler.nets.network import GraphModule
 
 Paths = Sequence[int]
 """The index of the drawn candidate of each decision, in the order of `Supernet.decisions`."""
+
+Value = TypeVar("Value")
 
 
 class Supernet(GraphModule):
@@ -35,19 +37,29 @@ class Supernet(GraphModule):
             for member in decision.members:
                 self._mixed[member].decision = decision.name
 
-    def logits(
-        self, images: Tensor, paths: Paths, mode: Mode = "train", gates: Sequence[Tensor] | None = None
-    ) -> Tensor:
-        """One pass along the drawn paths; shape `[batch, classes]`.
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """The number of candidates of each decision."""
+        return tuple(len(decision.labels) for decision in self.decisions)
 
-        With `gates` (one-hot, `[candidates]` each, requiring a gradient) the backward pass gives each gate
-        its gradient, by the recompute form.
+    def logits(self, images: Tensor, paths: Paths, mode: Mode = "train") -> Tensor:
+        """One pass along the drawn paths; shape `[batch, classes]`."""
+        return self.compute((images,), Run(mode, self._by_name(paths)))
+
+    def gated_logits(
+        self, images: Tensor, paths: Paths, compared: Sequence[Sequence[int]], gates: Sequence[Tensor]
+    ) -> Tensor:
+        """The same pass for an architecture step: weights and statistics are left alone.
+
+        Its backward pass gives each gate of `gates` (one-hot, `[compared]` each, see `one_hot_gates`) its
+        gradient. `compared` lists, for each decision, the candidates whose gates these are, the drawn one
+        among them.
         """
-        names = [decision.name for decision in self.decisions]
-        run = Run(mode, dict(zip(names, paths, strict=True)))
-        if gates is not None:
-            run = replace(run, gates=dict(zip(names, gates, strict=True)))
+        run = Run("observe", self._by_name(paths), self._by_name(compared), self._by_name(gates))
         return self.compute((images,), run)
+
+    def _by_name(self, values: Sequence[Value]) -> dict[str, Value]:
+        return {decision.name: value for decision, value in zip(self.decisions, values, strict=True)}
 
     def path_parameters(self, paths: Paths) -> dict[str, nn.Parameter]:
         """The trained tensors that a pass along `paths` reads, by their key in the supernet."""

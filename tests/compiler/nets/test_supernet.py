@@ -50,13 +50,14 @@ def all_paths_kept(supernet: Supernet, gates: tuple[torch.Tensor, ...]) -> torch
     return values[tiny_space().graph.output]
 
 
-def double_gates(candidates: list[int], picks: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
-    return tuple(gate.detach().double().requires_grad_() for gate in one_hot_gates(candidates, picks))
+def double_gates(candidates: tuple[int, ...], picks: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+    gates = one_hot_gates([range(size) for size in candidates], picks)
+    return tuple(gate.detach().double().requires_grad_() for gate in gates)
 
 
 def test_mean_binarised_gradient_is_the_enumerated_estimator() -> None:
     supernet = double_supernet()
-    candidates = [len(decision.labels) for decision in supernet.decisions]
+    candidates = supernet.candidates
     alphas = ArchitectureParameters(candidates, seed=5)
     probabilities = [part.detach() for part in alphas.probabilities()]
     ours, enumerated = torch.zeros_like(alphas.alpha), torch.zeros_like(alphas.alpha)
@@ -65,7 +66,7 @@ def test_mean_binarised_gradient_is_the_enumerated_estimator() -> None:
         for form, total in (("recompute", ours), ("all paths", enumerated)):
             gates = double_gates(candidates, picks)
             logits = (
-                supernet.logits(IMAGES, picks, "observe", gates)
+                supernet.gated_logits(IMAGES, picks, [range(n) for n in candidates], gates)
                 if form == "recompute"
                 else all_paths_kept(supernet, gates)
             )
@@ -88,8 +89,9 @@ def test_exact_where_the_loss_is_linear_in_the_gates() -> None:
 def test_architecture_step_leaves_weights_and_statistics() -> None:
     supernet = build_supernet(tiny_space())
     before = {key: tensor.clone() for key, tensor in supernet.state_dict().items()}
-    gates = one_hot_gates([2, 2, 3], (0, 1, 2))
-    loss = F.cross_entropy(supernet.logits(IMAGES.float(), (0, 1, 2), "observe", gates), LABELS)
+    compared = [(0, 1), (0, 1), (0, 2)]
+    gates = one_hot_gates(compared, (0, 1, 2))
+    loss = F.cross_entropy(supernet.gated_logits(IMAGES.float(), (0, 1, 2), compared, gates), LABELS)
     gradients = torch.autograd.grad(loss, gates)
     assert all(torch.equal(before[key], tensor) for key, tensor in supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in supernet.parameters())
