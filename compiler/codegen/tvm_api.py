@@ -24,13 +24,17 @@ __all__ = [
     "Statement",
     "array",
     "build",
+    "build_default",
     "cpu",
     "export",
     "ir",
-    "llvm",
+    "known_processors",
+    "load_main",
     "lower_relax",
+    "processor_features",
     "relax",
     "statements",
+    "system_processor",
     "te",
     "tirx",
     "topi",
@@ -73,6 +77,23 @@ def tvm_target(target: Target, level: int = OPTIMIZATION) -> Any:
     if target.features:
         fields["mattr"] = list(target.features)
     return tvm.target.Target(fields)
+
+
+def known_processors(triple: str) -> list[str]:
+    """LLVM's names of the processors of a triple."""
+    target = tvm.target.Target({"kind": "llvm", "mtriple": triple})
+    return [str(name) for name in llvm.llvm_get_cpu_archlist(target)]
+
+
+def processor_features(cpu: str, triple: str) -> frozenset[str]:
+    """LLVM's names of the features that a processor has."""
+    target = tvm.target.Target({"kind": "llvm", "mtriple": triple, "mcpu": cpu})
+    return frozenset(str(name) for name in llvm.llvm_get_cpu_features(target))
+
+
+def system_processor() -> str:
+    """LLVM's name of the processor this runs on."""
+    return str(llvm.llvm_get_system_cpu())
 
 
 def cpu() -> Any:
@@ -126,6 +147,16 @@ def lower_relax(module: Any, target: Target) -> Any:
         ]
     )
     return relax.build(module, tvm_target(target), relax_pipeline=pipeline, tir_pipeline=PIPELINE)
+
+
+def build_default(module: Any, target: Target) -> Any:
+    """Compile a Relax module as TVM does by default, at LLVM's default level: the point of comparison."""
+    return tvm.compile(module, target=tvm_target(target, 3))
+
+
+def load_main(path: str) -> Any:
+    """The `main` of an exported Relax module, loaded into TVM's virtual machine."""
+    return relax.VirtualMachine(tvm.runtime.load_module(path), tvm.cpu())["main"]
 
 
 def export(executable: Any, path: str, *, compiler: str | None = None) -> None:

@@ -1,0 +1,154 @@
+"""Latency tables: what the kernels of a space cost on a target, and what a network of them will cost.
+
+The latency of a network is the sum of its kernels, each timed in the company of others so that caches are
+as in a network, plus a constant and a cost for each call, both fitted on whole networks. The error is the
+model's relative error on those networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from compiler.codegen.schedules.template import Schedule, read_schedule
+from compiler.pricing import Prices
+from compiler.target import Target
+
+SCHEMA = "onepath.latency/1"
+
+
+class TableProblem(ValueError):
+    """A latency table that cannot be used, or that lacks what is asked of it."""
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One kernel: its median time, the spread p90 / p50 of its runs, and the schedule it was timed with.
+
+    `tuned` says that several schedules were tried; otherwise it is the default schedule of ours.
+    """
+
+    median_ms: float
+    spread: float
+    tuned: bool
+    schedule: str
+
+
+class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole network that the model was fitted on: calls, the sum of its kernels, what was measured."""
+
+    calls: int
+    kernels_ms: float
+    measured_ms: float
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the sum of the kernels leaves out; `error` is relative: the root mean square over the samples."""
+
+    constant_ms: float
+    per_call_ms: float
+    error: float
+    samples: tuple[Sample, ...]
+
+
+class MeasuredNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How quiet the machine was: load average, share of stolen time, p90 / p50 of a known kernel."""
+
+    load: float
+    steal: float
+    spread: float
+    noisy: bool
+
+
+class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The latencies of kernels on one target; `records` is the digest of the tuning records behind them."""
+
+    target: dict[str, Any]
+    processor: str
+    tvm: str
+    entries: dict[str, Entry]
+    model: Model
+    records: str
+    noise: MeasuredNoise
+
+    def predict(self, signatures: Iterable[str]) -> Prediction:
+        """The latency of a network that runs these kernels, one after another.
+
+        Raises:
+            TableProblem: a kernel has no entry; the message names it.
+        """
+        names = list(signatures)
+        total = self.model.constant_ms + sum(
+            self.of(name).median_ms + self.model.per_call_ms for name in names
+        )
+        return Prediction(total, total * self.model.error)
+
+    def of(self, signature: str) -> Entry:
+        """The entry of a kernel.
+
+        Raises:
+            TableProblem: there is none.
+        """
+        if signature not in self.entries:
+            raise TableProblem(
+                f"the latency table has no entry for kernel {signature}: profile the space again"
+            )
+        return self.entries[signature]
+
+    @property
+    def prices(self) -> Prices:
+        """The table as a search reads it."""
+        kernels = {signature: entry.median_ms for signature, entry in self.entries.items()}
+        return Prices(kernels, self.model.constant_ms, self.model.per_call_ms)
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedule that each kernel was timed with: what the bundle is built of."""
+        return {signature: read_schedule(entry.schedule) for signature, entry in self.entries.items()}
+
+    @property
+    def tuned(self) -> bool:
+        """Whether every entry is of a tuned kernel."""
+        return all(entry.tuned for entry in self.entries.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A predicted latency, with the error to be expected of it."""
+
+    latency_ms: float
+    error_ms: float
+
+
+def to_payload(table: LatencyTable) -> dict[str, Any]:
+    """The table as plain JSON values, entries in the order of their signatures."""
+    payload: dict[str, Any] = msgspec.to_builtins(table)
+    payload["entries"] = dict(sorted(payload["entries"].items()))
+    return payload
+
+
+def from_payload(payload: Mapping[str, Any]) -> LatencyTable:
+    """The table of `to_payload`.
+
+    Raises:
+        TableProblem: it is not one; the message says where it differs.
+    """
+    try:
+        table = msgspec.convert(payload, LatencyTable)
+        for entry in table.entries.values():
+            read_schedule(entry.schedule)
+    except (msgspec.ValidationError, ValueError) as problem:
+        raise TableProblem(
+            f"not a latency table of schema {SCHEMA} ({problem}); tables of blocks from elsewhere are not read yet"
+        ) from None
+    numbers = [entry.median_ms for entry in table.entries.values()]
+    if not all(0 <= number < float("inf") for number in numbers):
+        raise TableProblem("not a latency table: a time is negative or infinite")
+    return table
+
+
+def target_of(table: LatencyTable) -> Target:
+    """The target that the table was measured for."""
+    return Target(**{**table.target, "features": tuple(table.target["features"])})

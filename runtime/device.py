@@ -1,0 +1,190 @@
+"""The machine: which processor it is for LLVM, how fast it can be, how quiet it is."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from compiler.codegen.tvm_api import known_processors, processor_features, system_processor
+from compiler.target import Target
+
+NOISY_SPREAD = 1.25
+"""p90 / p50 of a known kernel beyond which a machine counts as noisy."""
+NOISY_STEAL = 0.05
+"""Share of the processor time taken by other virtual machines beyond which a machine counts as noisy."""
+DEFAULT_L1, DEFAULT_L2 = 32 * 1024, 512 * 1024
+
+_WATCHED = ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
+"""Vector features that a hypervisor may hide although the processor's model has them."""
+
+
+class UnknownProcessor(ValueError):
+    """A processor name that LLVM does not know; the message offers near ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How quiet the machine was: the load average of a minute, the share of time that the hypervisor took,
+    and p90 / p50 of a known kernel. `noisy` is the verdict."""
+
+    load: float
+    steal: float
+    spread: float
+
+    @property
+    def noisy(self) -> bool:
+        """Whether timings taken now should be marked."""
+        return self.spread > NOISY_SPREAD or self.steal > NOISY_STEAL
+
+
+@dataclass(frozen=True, slots=True)
+class Roofline:
+    """The machine's limits, measured on the target's threads: peak of fp32 arithmetic, bandwidth of memory."""
+
+    peak_gflops: float
+    memory_gb_s: float
+
+
+def triple() -> str:
+    """The triple of this machine, as LLVM and the system's linker agree on it."""
+    system = "apple-darwin" if platform.system() == "Darwin" else "unknown-linux-gnu"
+    return f"{platform.machine()}-{system}"
+
+
+def host(threads: int = 1, name: str = "host") -> Target:
+    """The machine this runs on.
+
+    Raises:
+        ValueError: more threads than the machine has cores for this process.
+    """
+    available = len(cores())
+    if threads > available:
+        raise ValueError(f"{threads} threads asked for, and this process has {available} cores")
+    cpu, here, flags = system_processor(), triple(), cpu_flags()
+    hidden = tuple(f"-{flag}" for flag in _WATCHED if flag not in flags) if here.startswith("x86_64") else ()
+    return processor(cpu, here, threads=threads, name=name, features=hidden, caches=cache_sizes())
+
+
+def processor(
+    cpu: str,
+    triple: str,
+    *,
+    threads: int = 1,
+    name: str = "",
+    features: tuple[str, ...] = (),
+    caches: tuple[int, int] = (DEFAULT_L1, DEFAULT_L2),
+) -> Target:
+    """A target by LLVM's name of its processor.
+
+    Raises:
+        UnknownProcessor: LLVM knows no such processor for that triple.
+    """
+    check_cpu(cpu, triple)
+    target = Target(name or cpu, cpu, triple, features=features, threads=threads)
+    bits, registers = _vectors(target)
+    return Target(
+        target.name,
+        cpu,
+        triple,
+        "llvm",
+        features,
+        threads,
+        bits,
+        registers,
+        l1_bytes=caches[0],
+        l2_bytes=caches[1],
+    )
+
+
+def check_cpu(cpu: str, triple: str) -> None:
+    """Refuse a name that LLVM does not know: TVM takes it silently and compiles for a baseline.
+
+    Raises:
+        UnknownProcessor: with near names.
+    """
+    known = known_processors(triple)
+    if cpu not in known:
+        near = difflib.get_close_matches(cpu, known, 3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise UnknownProcessor(f"LLVM knows no processor `{cpu}` for {triple}{hint}")
+
+
+def _vectors(target: Target) -> tuple[int, int]:
+    """Width in bits and number of the vector registers."""
+    if not target.triple.startswith(("x86_64", "i686")):
+        return 128, 32
+    features = set(processor_features(target.cpu, target.triple))
+    features -= {name[1:] for name in target.features if name.startswith("-")}
+    features |= {name[1:] for name in target.features if name.startswith("+")}
+    if "avx512f" in features and "avx512vl" in features:
+        return 512, 32
+    return (256, 16) if "avx" in features else (128, 16)
+
+
+def cores() -> list[int]:
+    """The processors that this process may use, in order."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(psutil.cpu_count() or 1))
+
+
+def cpu_flags() -> frozenset[str]:
+    """What the kernel says the processor can do; empty where it does not say."""
+    for line in _cpuinfo():
+        if line.startswith(("flags", "Features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().split("\n\n")[0].splitlines() if path.exists() else []
+
+
+def cache_sizes() -> tuple[int, int]:
+    """Bytes of the first and second data cache of a core, or usual values where they are not stated."""
+    sizes = {1: DEFAULT_L1, 2: DEFAULT_L2}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        if (folder / "type").read_text().strip() in ("Data", "Unified"):
+            level, size = int((folder / "level").read_text()), (folder / "size").read_text().strip()
+            sizes[level] = int(size.rstrip("KM")) * (1 << 20 if size.endswith("M") else 1 << 10)
+    return sizes[1], sizes[2]
+
+
+def fingerprint() -> str:
+    """The processor's identity for tuning records: model, family, stepping, flags and caches, hashed."""
+    wanted = ("vendor_id", "model name", "cpu family", "model", "stepping", "flags", "Features", "CPU part")
+    facts = [line for line in _cpuinfo() if line.partition(":")[0].strip() in wanted]
+    facts = facts or [platform.processor(), platform.machine()]
+    text = "\n".join([*facts, *map(str, cache_sizes())])
+    return f"{processor_name()} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def processor_name() -> str:
+    """The processor's name as its maker writes it."""
+    for line in _cpuinfo():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def steal_share(seconds: float = 0.3) -> float:
+    """The share of processor time that the hypervisor gave to others, watched for a moment."""
+    before = psutil.cpu_times()
+    time.sleep(seconds)
+    after = psutil.cpu_times()
+    total = sum(after) - sum(before)
+    taken = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
+    return float(taken / total) if total > 0 else 0.0
+
+
+def load_average() -> float:
+    """Processes that wanted to run in the last minute."""
+    return os.getloadavg()[0]

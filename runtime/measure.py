@@ -1,0 +1,196 @@
+"""What is measured in worker processes: the machine's noise and limits, networks from end to end and inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from compiler.codegen.schedules.template import Schedule
+from compiler.passes.fuse import Plan
+from compiler.target import Target
+from runtime.device import Noise, Roofline, load_average, steal_share
+from runtime.files import write_tensors
+from runtime.worker import plan_to
+from runtime.workers import Worker, Workers
+
+Weights = Mapping[str, np.ndarray[Any, Any]]
+Schedules = Mapping[str, Schedule]
+
+COMPILE_S = 600.0
+"""How long the compilation of a whole network may take."""
+MEMORY_BYTES = 192 << 20
+"""An array larger than any cache, to measure memory's bandwidth."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTimes:
+    """A compiled network's latency in milliseconds, batch 1: percentiles, load, first run."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    min_ms: float
+    load_ms: float
+    first_ms: float
+    runs: int
+
+
+def probe_noise(target: Target, worker: Worker | None = None) -> Noise:
+    """How quiet the machine is now; takes about a second.
+
+    Raises:
+        WorkerFailed: the known kernel could not be run.
+    """
+    with _worker(target, worker) as asked:
+        rates = asked.ask({"do": "peak", "target": target.to_json(), "repeats": 200})["gflops"]
+    times = sorted(1 / rate for rate in rates)
+    return Noise(load_average(), steal_share(), times[len(times) * 9 // 10] / times[len(times) // 2])
+
+
+def roofline(target: Target, worker: Worker | None = None) -> Roofline:
+    """The peak of one core times the threads, and the bandwidth of one core, both the best of many runs.
+
+    Raises:
+        WorkerFailed: the measuring code could not be run.
+    """
+    with _worker(target, worker) as asked:
+        rates = asked.ask({"do": "peak", "target": target.to_json(), "repeats": 300})["gflops"]
+        request = {"do": "bandwidth", "target": target.to_json(), "bytes": MEMORY_BYTES, "repeats": 8}
+        memory = asked.ask(request)["gb_s"]
+    return Roofline(float(np.quantile(rates, 0.95)) * target.threads, max(memory))
+
+
+class _worker:  # noqa: N801  a context manager used like a function
+    """The given worker, or one of our own for the moment."""
+
+    def __init__(self, target: Target, worker: Worker | None) -> None:
+        self._given = worker
+        self._own = None if worker else Workers(target.threads, 1)
+
+    def __enter__(self) -> Worker:
+        if self._given is not None:
+            return self._given
+        assert self._own is not None
+        return self._own.__enter__().first
+
+    def __exit__(self, *details: Any) -> None:
+        if self._own is not None:
+            self._own.__exit__(*details)
+
+
+def compile_plan(
+    plan: Plan,
+    weights: Weights,
+    schedules: Schedules,
+    target: Target,
+    path: Path | str,
+    worker: Worker | None = None,
+) -> dict[str, int]:
+    """Compile the network into a shared library whose `main` TVM's virtual machine runs.
+
+    Returns:
+        `workspace_bytes` and `constant_bytes` of the network.
+
+    Raises:
+        WorkerFailed: it cannot be compiled or linked; the message says why.
+        KeyError: a kernel has no schedule, by its signature.
+    """
+    request = _request(plan, schedules, target) | {"do": "compile", "path": str(Path(path).resolve())}
+    answer = _with_weights(request, weights, target, worker)
+    return {name: int(answer[name]) for name in ("workspace_bytes", "constant_bytes")}
+
+
+def compile_untuned(
+    plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Worker | None = None
+) -> None:
+    """Compile the same network through TVM's default pipeline: no schedule, no record.
+
+    Raises:
+        WorkerFailed: it cannot be compiled or linked.
+    """
+    request = {"do": "naive", "plan": plan_to(plan), "target": target.to_json()}
+    _with_weights(request | {"path": str(Path(path).resolve())}, weights, target, worker)
+
+
+def time_library(
+    path: Path | str,
+    input_shape: Sequence[int],
+    target: Target,
+    *,
+    repeats: int = 200,
+    seconds: float = 1.0,
+    worker: Worker | None = None,
+) -> NetworkTimes:
+    """Run a library's `main` from end to end, at least `repeats` times and `seconds` long, after 20 warm-ups.
+
+    Raises:
+        WorkerFailed: it cannot be loaded or run.
+    """
+    request = {
+        "do": "latency",
+        "path": str(Path(path).resolve()),
+        "input": list(input_shape),
+        "repeats": repeats,
+        "seconds": seconds,
+        "warm": 20,
+    }
+    with _worker(target, worker) as asked:
+        answer = asked.ask(request, 60.0 + 40.0 + seconds)
+    times = sorted(time / 1e6 for time in answer["times_ns"])
+    cuts = quantiles(times, n=100)
+    return NetworkTimes(
+        median(times), cuts[89], cuts[98], times[0], answer["load_ms"], answer["first_ms"], len(times)
+    )
+
+
+def time_calls(
+    plan: Plan,
+    weights: Weights,
+    schedules: Schedules,
+    target: Target,
+    *,
+    repeats: int = 200,
+    worker: Worker | None = None,
+) -> list[float]:
+    """The median milliseconds of every call of the plan, timed inside the running network.
+
+    Raises:
+        WorkerFailed: it cannot be compiled or run.
+    """
+    request = _request(plan, schedules, target) | {"do": "timed", "repeats": repeats}
+    rows = np.array(_with_weights(request, weights, target, worker)["times"])
+    return [float(value) / 1e6 for value in np.median(rows, axis=0)]
+
+
+def _request(plan: Plan, schedules: Schedules, target: Target) -> dict[str, Any]:
+    missing = [signature for signature in plan.kernels if signature not in schedules]
+    if missing:
+        raise KeyError(f"no schedule for kernel {missing[0]}")
+    texts = {signature: schedules[signature].text for signature in plan.kernels}
+    return {"plan": plan_to(plan), "schedules": texts, "target": target.to_json()}
+
+
+def _with_weights(
+    request: dict[str, Any], weights: Weights, target: Target, worker: Worker | None
+) -> dict[str, Any]:
+    with TemporaryDirectory(prefix="onepath-") as folder, _worker(target, worker) as asked:
+        path = write_tensors(Path(folder) / "weights.safetensors", weights)
+        return asked.ask(request | {"weights": str(path)}, COMPILE_S)
+
+
+def random_weights(plan: Plan, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
+    """Weights of a plan for timing: normal, scaled so that values neither vanish nor grow."""
+    generator = np.random.default_rng(seed)
+    weights: dict[str, np.ndarray[Any, Any]] = {}
+    for call in plan.calls:
+        for step, name, shape in call.kernel.weights:
+            scale = (2.0 / max(1, int(np.prod(shape[1:])))) ** 0.5 if name == "weight" else 0.1
+            values = generator.standard_normal(shape, dtype=np.float32) * np.float32(scale)
+            weights[f"{call.nodes[step]}.{name}"] = values
+    return weights

@@ -1,0 +1,320 @@
+"""The tuner: tries schedules of kernels on this machine and keeps what it measures.
+
+Candidates come from the templates in the order of their guess. A round builds some on all cores, then
+measures them one at a time with nothing else running. Rounds spend trials where the network gains most:
+on kernels that are slow, weigh much, and improved lately. Last, the fastest few of each kernel run in turns
+against one another, since the best of many noisy measurements is partly luck.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules.template import Schedule
+from compiler.kernel import Kernel
+from compiler.target import Target
+from runtime.records import Record, Records, best_of, key_of
+from runtime.workers import Worker, WorkerFailed, Workers
+
+TRIALS = 8
+"""Schedules tried of each kernel unless more is asked for."""
+FOOTPRINT_BYTES = 2 << 20
+"""What a network touches between two runs of one of its kernels, where nothing better is known."""
+BUILDS_PER_ROUND = 6
+"""Candidates that each worker builds before measuring starts."""
+MEASURE_MS = 25.0
+HOPELESS = 3.0
+"""A candidate this many times slower than the best is run twice and no more."""
+BUILD_S, MEASURE_S = 30.0, 30.0
+FINALISTS = 3
+CLOSE = 1.15
+"""Candidates within this factor of the best meet in the final."""
+
+
+class NothingMeasured(Exception):
+    """Not one candidate could be built and run; the message says why the first failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far tuning is: trials done of those planned, failures, the kernel just measured with its best."""
+
+    done: int
+    total: int
+    failed: int
+    signature: str
+    best_ms: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What tuning gave: the fastest record of each kernel, counts of this run, and its seconds.
+
+    `complete` is False where the budget ended before all trials were done.
+    """
+
+    best: Mapping[str, Record]
+    measured: int
+    failed: int
+    seconds: float
+    complete: bool
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedule of each kernel that has a record."""
+        return {signature: record.schedule for signature, record in self.best.items()}
+
+
+@dataclass
+class _Task:
+    """One kernel: the schedules not tried yet, and how trying went."""
+
+    signature: str
+    kernel: Kernel
+    weight: float
+    waiting: list[Schedule]
+    tried: int
+    best_ns: float = float("inf")
+    dry: int = 0
+
+    def urgency(self, granted: int) -> float:
+        """What the next trial is worth, once `granted` more are under way; the first is worth most."""
+        if self.tried + granted == 0:
+            return float("inf")
+        best = 1e9 if self.best_ns == float("inf") else self.best_ns
+        return self.weight * best / (1 + self.dry + granted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    task: _Task
+    schedule: Schedule
+
+
+def tune(
+    kernels: Mapping[str, Kernel],
+    target: Target,
+    records: Records,
+    *,
+    trials: int = TRIALS,
+    budget_s: float | None = None,
+    weights: Mapping[str, float] | None = None,
+    footprint_bytes: int = FOOTPRINT_BYTES,
+    progress: Callable[[Progress], None] | None = None,
+    workers: Workers | None = None,
+) -> Tuned:
+    """Try up to `trials` schedules of each kernel, for at most about `budget_s` seconds.
+
+    What the records hold already is not measured again and counts as tried. `weights` says how often a
+    network runs each kernel (1 where it says nothing). Each measurement is on disk when the next begins,
+    so an interrupt loses nothing.
+
+    Raises:
+        NothingMeasured: no kernel has a valid measurement, old or new.
+        Unsupported: a kernel that no template writes.
+    """
+    with ExitStack() as stack:
+        run = _Run(kernels, target, records, trials, weights or {}, footprint_bytes // 64, budget_s, progress)
+        if run.tasks and run.total:
+            run.workers = workers or stack.enter_context(Workers(target.threads))
+            run.rounds()
+            run.finals()
+        return run.result()
+
+
+@dataclass
+class _Run:
+    """One run of the tuner."""
+
+    kernels: Mapping[str, Kernel]
+    target: Target
+    records: Records
+    trials: int
+    weights: Mapping[str, float]
+    lines: int
+    budget_s: float | None
+    progress: Callable[[Progress], None] | None
+    workers: Workers | None = None
+    tasks: list[_Task] = field(default_factory=list)
+    done: int = 0
+    failed: int = 0
+    first_failure: str = ""
+    improved: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.begin = time.monotonic()
+        self.key = key_of(self.target)
+        held = self.records.rows(self.kernels, self.key)
+        best = best_of(held)
+        for signature, kernel in self.kernels.items():
+            tried = {record.schedule for record in held if record.signature == signature}
+            queue = candidates(kernel, self.target)[: self.trials]
+            waiting = [schedule for schedule in queue if schedule not in tried]
+            task = _Task(
+                signature, kernel, self.weights.get(signature, 1.0), waiting, len(queue) - len(waiting)
+            )
+            if signature in best:
+                task.best_ns = best[signature].median_ns
+            self.tasks.append(task)
+        self.total = sum(len(task.waiting) for task in self.tasks)
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.begin
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget has ended."""
+        return self.budget_s is not None and self.seconds > self.budget_s
+
+    def rounds(self) -> None:
+        """Build and measure until nothing is left or the budget ends."""
+        assert self.workers is not None
+        while not self.over:
+            batch = self._batch(BUILDS_PER_ROUND * len(self.workers.all))
+            if not batch:
+                return
+            self._round(batch)
+
+    def _batch(self, size: int) -> list[_Trial]:
+        """The most urgent trials."""
+        queue = [(-task.urgency(0), index, 0) for index, task in enumerate(self.tasks) if task.waiting]
+        heapq.heapify(queue)
+        batch: list[_Trial] = []
+        while queue and len(batch) < size:
+            _, index, granted = heapq.heappop(queue)
+            task = self.tasks[index]
+            batch.append(_Trial(task, task.waiting.pop(0)))
+            if task.waiting:
+                heapq.heappush(queue, (-task.urgency(granted + 1), index, granted + 1))
+        return batch
+
+    def _round(self, batch: Sequence[_Trial]) -> None:
+        assert self.workers is not None
+        requests = [
+            self._build(str(index), trial.task.signature, [trial.schedule])
+            for index, trial in enumerate(batch)
+        ]
+        built: list[tuple[int, Worker, int]] = []
+        for index, worker, answer in self.workers.each(requests, BUILD_S):
+            if isinstance(answer, WorkerFailed):
+                self._fail(batch[index], answer.reason)
+            else:
+                built.append((index, worker, worker.generation))
+        for index, worker, generation in built:
+            if worker.generation != generation:
+                batch[index].task.waiting.insert(0, batch[index].schedule)
+                continue
+            self._measure(str(index), batch[index], worker)
+            if self.over:
+                return
+
+    def _build(self, name: str, signature: str, schedules: Sequence[Schedule]) -> dict[str, object]:
+        kernels = [[signature, schedule.text] for schedule in schedules]
+        return {"do": "build", "name": name, "kernels": kernels, "target": self.target.to_json()}
+
+    def _measure(self, name: str, trial: _Trial, worker: Worker) -> None:
+        request: dict[str, object] = {
+            "do": "measure",
+            "name": name,
+            "lines": self.lines,
+            "milliseconds": MEASURE_MS,
+        }
+        if trial.task.best_ns < float("inf"):
+            request["limit_ns"] = int(HOPELESS * trial.task.best_ns) + 2000
+        try:
+            times = tuple(int(row[0]) for row in worker.ask(request, MEASURE_S)["times"])
+            worker.ask({"do": "forget", "name": name})
+        except WorkerFailed as failure:
+            self._fail(trial, failure.reason)
+            return
+        self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, times))
+
+    def _fail(self, trial: _Trial, reason: str) -> None:
+        self.failed += 1
+        self.first_failure = self.first_failure or reason
+        status = f"failed: {reason[:300]}"
+        self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, (), status))
+
+    def _keep(self, trial: _Trial, record: Record) -> None:
+        self.records.add(record)
+        task = trial.task
+        self.done += 1
+        task.tried += 1
+        task.dry += 1
+        if record.median_ns < task.best_ns:
+            if record.median_ns < 0.98 * task.best_ns:
+                task.dry = 0
+            task.best_ns = record.median_ns
+        self.improved.add(task.signature)
+        if self.progress is not None:
+            best_ms = task.best_ns / 1e6
+            self.progress(Progress(self.done, self.total, self.failed, task.signature, best_ms, self.seconds))
+
+    def finals(self) -> None:
+        """Let the fastest schedules of each kernel run in turns, and keep those times."""
+        assert self.workers is not None
+        rows = self.records.rows(self.improved, self.key)
+        finals = [final for signature in sorted(self.improved) if (final := _finalists(rows, signature))]
+        size = BUILDS_PER_ROUND * len(self.workers.all)
+        for start in range(0, len(finals), size):
+            if self.over:
+                return
+            self._finals(finals[start : start + size])
+
+    def _finals(self, finals: Sequence[Sequence[Record]]) -> None:
+        assert self.workers is not None
+        requests = [
+            self._build(str(index), final[0].signature, [record.schedule for record in final])
+            for index, final in enumerate(finals)
+        ]
+        built = [
+            (index, worker, worker.generation)
+            for index, worker, answer in self.workers.each(requests, FINALISTS * BUILD_S)
+            if not isinstance(answer, WorkerFailed)
+        ]
+        for index, worker, generation in built:
+            if worker.generation == generation:
+                self._final(str(index), finals[index], worker)
+
+    def _final(self, name: str, final: Sequence[Record], worker: Worker) -> None:
+        request = {"do": "measure", "name": name, "lines": self.lines, "milliseconds": FINALISTS * MEASURE_MS}
+        try:
+            rows = worker.ask(request, FINALISTS * MEASURE_S)["times"]
+            worker.ask({"do": "forget", "name": name})
+        except WorkerFailed:
+            return
+        columns = zip(*rows, strict=True)
+        self.records.add_all(
+            Record(
+                record.signature, self.key, record.schedule, tuple(map(int, times)), measured=record.measured
+            )
+            for record, times in zip(final, columns, strict=True)
+        )
+
+    def result(self) -> Tuned:
+        """The best of all records.
+
+        Raises:
+            NothingMeasured: there is none.
+        """
+        best = best_of(self.records.rows(self.kernels, self.key))
+        if self.kernels and not best:
+            reason = self.first_failure or "the budget ended before the first measurement"
+            raise NothingMeasured(f"no schedule of {len(self.kernels)} kernels could be measured: {reason}")
+        left = sum(len(task.waiting) for task in self.tasks)
+        return Tuned(best, self.done, self.failed, self.seconds, left == 0)
+
+
+def _finalists(rows: Sequence[Record], signature: str) -> list[Record]:
+    """The fastest schedules of a kernel, where a second look could change which is first."""
+    own = sorted((row for row in rows if row.signature == signature), key=lambda row: row.median_ns)
+    close = [row for row in own[:FINALISTS] if row.median_ns <= CLOSE * own[0].median_ns]
+    return close if len(close) > 1 and own[0].median_ns < float("inf") else []

@@ -1,0 +1,272 @@
+"""The process that compiles and runs generated code, so that a crash of it costs one request.
+
+It reads requests as JSON lines from its standard input and answers each with one line. It is started as
+`python -m runtime.worker` by `runtime.workers`, lives long, and ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from compiler.codegen import probe as probes
+from compiler.codegen import tvm_api
+from compiler.codegen.naive import naive_module
+from compiler.codegen.schedules.template import Schedule, read_schedule
+from compiler.codegen.to_relax import NETWORK, compile_network, lower
+from compiler.kernel import Kernel, parse
+from compiler.passes.fuse import KernelCall, Plan
+from compiler.target import Target
+from runtime.files import read_tensors
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+SWEEP_BYTES = 256 << 20
+"""The most memory that is touched between two runs of a kernel."""
+FEWEST_ROWS, MOST_ROWS = 8, 60
+"""Runs of a candidate: few for a slow one, more for one that ends before the clock has settled."""
+
+
+def target_from(fields: Mapping[str, Any]) -> Target:
+    """The target whose `to_json` this is."""
+    return Target(**{**fields, "features": tuple(fields["features"])})
+
+
+def plan_from(fields: Mapping[str, Any]) -> Plan:
+    """The plan whose `plan_to` this is."""
+    calls = tuple(
+        KernelCall(
+            parse(call["kernel"]), tuple(call["inputs"]), call["output"], tuple(call["nodes"]), call["unit"]
+        )
+        for call in fields["calls"]
+    )
+    types = {name: tuple(shape) for name, shape in fields["types"].items()}
+    return Plan(tuple(fields["inputs"]), calls, fields["output"], types)
+
+
+def plan_to(plan: Plan) -> Answer:
+    """A plan as JSON."""
+    calls = [
+        {
+            "kernel": call.kernel.signature,
+            "inputs": call.inputs,
+            "output": call.output,
+            "nodes": call.nodes,
+            "unit": call.unit,
+        }
+        for call in plan.calls
+    ]
+    return {"inputs": plan.inputs, "calls": calls, "output": plan.output, "types": dict(plan.types)}
+
+
+@dataclass
+class _Built:
+    """A compiled probe with the memory that it works on."""
+
+    function: Any
+    memory: Any
+    kernels: int
+
+
+@dataclass
+class Worker:
+    """Answers requests; holds what it built until it is told to forget it."""
+
+    built: dict[str, _Built] = field(default_factory=dict)
+    sweep: Any = None
+
+    def answer(self, request: Request) -> Answer:
+        """Do what is asked.
+
+        Raises:
+            Exception: whatever the compiler or the generated code raises; the loop reports it.
+        """
+        actions: Mapping[str, Callable[[Request], Answer]] = {
+            "ping": lambda request: {},
+            "build": self.build,
+            "measure": self.measure,
+            "forget": self.forget,
+            "peak": _peak,
+            "bandwidth": _bandwidth,
+            "compile": _compile,
+            "naive": _naive,
+            "latency": _latency,
+            "timed": _timed,
+        }
+        return actions[request["do"]](request)
+
+    def build(self, request: Request) -> Answer:
+        """Compile a probe of some kernels under a name."""
+        target = target_from(request["target"])
+        kernels: list[tuple[Kernel, Schedule]] = [
+            (parse(signature), read_schedule(text)) for signature, text in request["kernels"]
+        ]
+        begin = time.perf_counter()
+        probe = probes.probe(kernels, target)
+        function = tvm_api.build(dict(probe.functions), target)[probes.PROBE]
+        memory = np.random.default_rng(0).uniform(-0.05, 0.05, probe.memory).astype(np.float32)
+        self.built[request["name"]] = _Built(function, tvm_api.array(memory), len(kernels))
+        return {"seconds": time.perf_counter() - begin}
+
+    def measure(self, request: Request) -> Answer:
+        """Run a probe: rows of times in nanoseconds, one column a kernel, after two warm-up rows.
+
+        There are `repeats` rows, or as many as fit into `milliseconds` within reason. A probe that is
+        slower than `limit_ns` when warm is not run again.
+        """
+        built, lines = self.built[request["name"]], int(request["lines"])
+        if self.sweep is None:
+            self.sweep = tvm_api.array(np.zeros(SWEEP_BYTES // 4, dtype=np.float32))
+        lines = min(lines, SWEEP_BYTES // 64)
+        begin = time.perf_counter()
+        warm = self._rows(built, lines, 2)
+        row_ms = 1e3 * (time.perf_counter() - begin) / 2
+        limit = request.get("limit_ns")
+        if limit is not None and sum(warm[1]) > limit:
+            return {"times": warm[1:]}
+        least, most = FEWEST_ROWS, MOST_ROWS
+        rows = request.get("repeats") or min(most, max(least, int(request["milliseconds"] / row_ms)))
+        return {"times": self._rows(built, lines, int(rows))}
+
+    def _rows(self, built: _Built, lines: int, repeats: int) -> list[list[int]]:
+        times = tvm_api.array(np.zeros(repeats * built.kernels, dtype=np.int64))
+        built.function(built.memory, self.sweep, times, lines, repeats)
+        rows: list[list[int]] = times.numpy().reshape(repeats, built.kernels).tolist()
+        return rows
+
+    def forget(self, request: Request) -> Answer:
+        """Free a probe."""
+        self.built.pop(request["name"], None)
+        return {}
+
+
+def _peak(request: Request) -> Answer:
+    """fp32 GFLOP/s of one thread, run by run."""
+    target = target_from(request["target"])
+    function = tvm_api.build(probes.peak(target), target)[probes.PEAK]
+    values = tvm_api.array(np.full((probes.CHAINS + 1) * target.lanes, 0.5, dtype=np.float32))
+    times, turns = tvm_api.array(np.zeros(1, dtype=np.int64)), 4000
+    work = 2.0 * probes.CHAINS * target.lanes * turns
+    rates = []
+    for _ in range(int(request["repeats"])):
+        function(values, times, turns)
+        rates.append(work / max(1, int(times.numpy()[0])))
+    return {"gflops": rates}
+
+
+def _bandwidth(request: Request) -> Answer:
+    """GB/s that one thread reads from an array of `bytes`, run by run."""
+    target, size = target_from(request["target"]), int(request["bytes"]) // 1024 * 256
+    function = tvm_api.build(probes.read(target, size), target)[probes.READ]
+    data = tvm_api.array(np.ones(size, dtype=np.float32))
+    sums = tvm_api.array(np.zeros(256, dtype=np.float32))
+    times = tvm_api.array(np.zeros(1, dtype=np.int64))
+    rates = []
+    for _ in range(int(request["repeats"])):
+        function(data, sums, times)
+        rates.append(4.0 * size / max(1, int(times.numpy()[0])))
+    return {"gb_s": rates}
+
+
+def _lowered(request: Request, timed: bool) -> tuple[Any, Target]:
+    target, plan = target_from(request["target"]), plan_from(request["plan"])
+    schedules = {signature: read_schedule(text) for signature, text in request["schedules"].items()}
+    weights, _ = read_tensors(request["weights"])
+    return lower(plan, weights, schedules, target, timed=timed), target
+
+
+def _compile(request: Request) -> Answer:
+    """Write the network as a shared library that exports `main`."""
+    lowered, target = _lowered(request, timed=False)
+    tvm_api.export(compile_network(lowered, target), request["path"])
+    return {"workspace_bytes": 4 * lowered.workspace, "constant_bytes": 4 * lowered.constants.size}
+
+
+def _naive(request: Request) -> Answer:
+    """Write the network as TVM's default pipeline compiles it."""
+    target, plan = target_from(request["target"]), plan_from(request["plan"])
+    weights, _ = read_tensors(request["weights"])
+    tvm_api.export(tvm_api.build_default(naive_module(plan, weights), target), request["path"])
+    return {}
+
+
+def _latency(request: Request) -> Answer:
+    """Run a library's `main` from end to end: load and first run in ms, then every run in ns."""
+    begin = time.perf_counter()
+    run = tvm_api.load_main(request["path"])
+    loaded = time.perf_counter()
+    values = np.random.default_rng(0).random(tuple(request["input"]), dtype=np.float32)
+    given = tvm_api.array(values)
+    start = time.perf_counter()
+    run(given)
+    first = time.perf_counter()
+    times: list[int] = []
+    deadline = first + float(request["seconds"])
+    for _ in range(int(request["warm"])):
+        run(given)
+    while len(times) < int(request["repeats"]) or time.perf_counter() < deadline:
+        before = time.perf_counter_ns()
+        run(given)
+        times.append(time.perf_counter_ns() - before)
+        if time.perf_counter() > deadline + 30:
+            break
+    return {"load_ms": 1e3 * (loaded - begin), "first_ms": 1e3 * (first - start), "times_ns": times}
+
+
+def _timed(request: Request) -> Answer:
+    """Run a network with a clock between its kernels: rows of nanoseconds, one column a call."""
+    lowered, target = _lowered(request, timed=True)
+    functions = {**lowered.kernels, NETWORK: lowered.network}
+    function = tvm_api.build(functions, target)[NETWORK]
+    constants = tvm_api.array(lowered.constants)
+    given = tvm_api.array(np.random.default_rng(0).uniform(0, 1, (1, *lowered.input)).astype(np.float32))
+    result = tvm_api.array(np.zeros((1, *lowered.output), dtype=np.float32))
+    times = tvm_api.array(np.zeros(len(request["plan"]["calls"]) + 1, dtype=np.int64))
+    rows = []
+    for _ in range(int(request["repeats"]) + 10):
+        function(given, constants, result, times)
+        rows.append(np.diff(times.numpy()))
+    return {"times": np.stack(rows[10:]).tolist()}
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer until the input ends."""
+    worker = Worker()
+    for line in requests:
+        try:
+            answer = {"ok": True, **worker.answer(json.loads(line))}
+        except Exception as problem:
+            last = traceback.extract_tb(problem.__traceback__)[-1]
+            text = f"{type(problem).__name__}: {problem}".splitlines()
+            answer = {
+                "ok": False,
+                "error": " ".join(text)[:2000],
+                "at": f"{Path(last.filename).name}:{last.lineno}",
+            }
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Keep the answers' channel to ourselves: whatever else prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if len(sys.argv) > 1 and hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):
+            os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
+    serve(sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()
