@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from dsl import syntax
 from dsl.check_bodies import BodyChecker
 from dsl.diagnostic import Diagnostic, Note, in_order
 from dsl.names import Globals, Local, Scope, globals_of
+from dsl.resolve import resolve_settings
 from dsl.signature import FUNCTIONS, Signature
 from dsl.source import Span
 from dsl.suggest import did_you_mean, listed
@@ -18,7 +20,7 @@ from dsl.units import METRICS, UNITS, dimension
 def check(
     file: syntax.File, operators: Mapping[str, Signature], spelling: Sequence[Diagnostic] = ()
 ) -> list[Diagnostic]:
-    """What is wrong with a file, and warnings, in the order of the text.
+    """What is wrong with a file and its settings, and warnings, in the order of the text.
 
     `operators` are the steps that exist, by name. `spelling` is what `parse` found: items around those
     places are not looked into, and names lost there are not called unknown. A file with `use` is linked
@@ -30,9 +32,10 @@ def check(
     found += _twice(file)
     found += _hidden(file, operators)
     broken = [each.span for each in spelling]
-    for item in file.items:
-        if not any(_holds(item.span, place) for place in broken):
-            found += _Item(file, known, checker).problems(item)
+    sound = [item for item in file.items if not any(_holds(item.span, place) for place in broken)]
+    for item in sound:
+        found += _Item(file, known, checker).problems(item)
+    found += resolve_settings(replace(file, items=tuple(sound)))[1]
     return in_order(found)
 
 
@@ -41,12 +44,14 @@ def _holds(outer: Span, inner: Span) -> bool:
 
 
 def _lost_names(file: syntax.File, spelling: Sequence[Diagnostic]) -> frozenset[str]:
-    """Names that look defined in a text with syntax errors."""
+    """Names that look defined in a text with syntax errors, or stand beside one."""
     if not spelling:
         return frozenset()
-    text = file.span.source.text
-    declared = re.findall(r"\b(?:block|space|target)\s+(\w+)", text)
-    return frozenset([*declared, *re.findall(r"^\s*(\w+)\s*=", text, re.MULTILINE)])
+    source = file.span.source
+    declared = re.findall(r"\b(?:block|space|target)\s+(\w+)", source.text)
+    constants = re.findall(r"^\s*(\w+)\s*=", source.text, re.MULTILINE)
+    nearby = [word for each in spelling for word in re.findall(r"\w+", source.line(each.span.line))]
+    return frozenset([*declared, *constants, *nearby])
 
 
 def _twice(file: syntax.File) -> Iterator[Diagnostic]:

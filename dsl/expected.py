@@ -129,9 +129,10 @@ def _hint(found: Token, previous: Token | None, expected: Set[str]) -> str | Non
         return "a pipe starts with a step, which reads `in`; remove this `->`"
     if found in ("elif", "elseif", "elsif"):
         return "write `else if`"
-    if found.type in ("LPAR", "MINUS", "NUMBER", "STRING") and "RBRACE" in expected:
+    misspelled = _misspelled(found, previous, expected)
+    if misspelled is None and found.type in ("LPAR", "MINUS", "NUMBER", "STRING") and "RBRACE" in expected:
         return "a statement starts with a name or a keyword; bind the value to a name"
-    return _misspelled(found, previous, expected)
+    return misspelled
 
 
 def _misspelled(found: Token, previous: Token | None, expected: Set[str]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from dsl.builder import build
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors, in_order
 from dsl.expected import explain
 from dsl.limits import MAXIMUM_SYNTAX_ERRORS
-from dsl.recovery import expected, open_brackets, resume
+from dsl.recovery import advance, expected, open_brackets, resume
 from dsl.scan import grammar, scan
 from dsl.source import Source
 from dsl.syntax import File
@@ -56,19 +55,17 @@ class _Run:
 
     def tree(self) -> Tree[Token] | None:
         """Lark's tree, or None where there were too many errors to go on."""
-        from lark.exceptions import UnexpectedToken
-
-        state: Any = copy(grammar().parse_interactive("").parser_state)
+        state: Any = grammar().parse_interactive("").parser_state
+        table = state.parse_conf.parse_table.states
         tokens = [*self.tokens, self._end()]
         index = 0
         while index < len(tokens):
-            states, values = list(state.state_stack), list(state.value_stack)
-            try:
+            # Tried on the states alone first: Lark reduces before it finds out that a token does not fit,
+            # and its reductions change what is on the stack of values.
+            if advance(table, list(state.state_stack), tokens[index].type):
                 result = state.feed_token(tokens[index], tokens[index].type == "$END")
                 index += 1
-            except UnexpectedToken:
-                # Lark reduces before it finds out: go back to what the parser knew before this token.
-                state.state_stack, state.value_stack = states, values
+            else:
                 index = self._recover(state, tokens, index)
                 if len(self.diagnostics) >= MAXIMUM_SYNTAX_ERRORS:
                     return None

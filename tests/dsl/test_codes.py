@@ -11,7 +11,6 @@ from dsl.check import check
 from dsl.codes import CODES, Code, markdown
 from dsl.diagnostic import Diagnostic
 from dsl.parser import parse
-from dsl.resolve import resolve_settings
 from dsl.source import Source
 from tests.conftest import Golden
 from tests.dsl.operators import OPERATORS
@@ -25,7 +24,7 @@ def findings(text: str) -> list[Diagnostic]:
     file, spelling = parse(Source("example.space", text))
     if file is None:
         return spelling
-    return [*spelling, *check(file, OPERATORS, spelling), *resolve_settings(file)[1]]
+    return [*spelling, *check(file, OPERATORS, spelling)]
 
 
 @pytest.mark.parametrize("code", OWN, ids=lambda code: code.code)

@@ -55,7 +55,7 @@ def everything(data: bytes) -> list[Diagnostic]:
     file, found = parse(source)
     if file is not None:
         found += check(file, OPERATORS, found)
-        found += resolve_settings(file)[1]
+        resolve_settings(file)
     if file is not None and not has_errors(parse(source)[1]):
         again = format_source(source)
         assert parsed(Source("again", again)) == file
