@@ -112,7 +112,7 @@ def read_events(path: Path) -> Iterator[Event]:
         ) from None
     for number, line in enumerate(lines, 1):
         event = _opened(line)
-        if event is not None:
+        if event is not None and line.endswith(b"\n"):
             yield event
         elif number < len(lines):
             raise FileProblem(path, f"line {number} is damaged (its checksum fails)", "run the stage anew")
