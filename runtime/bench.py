@@ -48,7 +48,8 @@ class Subject:
 
     `onnx` is the same network for the peers, `untuned` the `model.so` that TVM's default pipeline makes
     of it. `images` `[N, C, H, W]`, float32 and preprocessed, and `labels` `[N]` are the test split;
-    `reference` gives the trained network's scores for images. `noise` is the probe taken before.
+    `reference` gives the trained network's scores for images. `noise` is the probe taken before. Predictions are
+    the latency table's with the bundle's kernels, and before they were tuned further.
     """
 
     bundle: Path
@@ -59,6 +60,7 @@ class Subject:
     reference: Callable[[Array], Array] | None = None
     kernels: tuple[KernelRow, ...] = ()
     latency_predicted_ms: float | None = None
+    latency_predicted_before_ms: float | None = None
     stages_s: Mapping[str, float] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)
@@ -213,6 +215,7 @@ def _benchmark(
         accuracy_test=accuracy,
         test_images=0 if subject.images is None else len(subject.images),
         latency_predicted_ms=predicted,
+        latency_predicted_before_ms=subject.latency_predicted_before_ms,
         prediction_error=None if predicted is None else predicted / own.latency_p50_ms - 1,
         untuned_tvm_latency_p50_ms=untuned_ms,
         kernels=subject.kernels,

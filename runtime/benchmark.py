@@ -103,7 +103,9 @@ class Benchmark:
     """All of `bench.json`; None where something was not asked for or is not installed.
 
     `agreement` holds the largest relative error of each pair among `torch`, `onnxruntime` and `bundle`;
-    `prediction_error` is predicted over measured, less one; `stages_s` the seconds of each stage of the run.
+    `latency_predicted_ms` is the latency table's with the kernels that the bundle holds, its `…before_ms`
+    with those that the search priced; `prediction_error` is predicted over measured, less one; `stages_s`
+    the seconds of each stage of the run.
     """
 
     network: str
@@ -119,6 +121,7 @@ class Benchmark:
     accuracy_test: float | None = None
     test_images: int = 0
     latency_predicted_ms: float | None = None
+    latency_predicted_before_ms: float | None = None
     prediction_error: float | None = None
     untuned_tvm_latency_p50_ms: float | None = None
     kernels: tuple[KernelRow, ...] = ()

@@ -361,24 +361,24 @@ def time_runs(model: Model, count: int) -> dict[str, float]:
 
 def main(arguments: list[str]) -> int:
     """The command line; 0 when the network ran, 2 when it could not."""
-    parser = argparse.ArgumentParser(description="Run this bundle on an image or an array.")
-    parser.add_argument("input", type=Path, help="an image, or a .npy array of pixels or of network inputs")
+    parser = argparse.ArgumentParser(description="Run this bundle on images or arrays.")
+    parser.add_argument("inputs", type=Path, nargs="+", help="images, or .npy arrays of pixels or inputs")
     parser.add_argument("--top", type=int, default=3, help="labels to print (3)")
     parser.add_argument("--threads", type=int, help="threads (as built)")
     parser.add_argument("--bench", type=int, default=0, metavar="N", help="also time N runs")
-    parser.add_argument("--format", choices=["text", "json"], default="text")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     folder = Path(__file__).resolve().parent
     try:
         manifest = read_manifest(folder)
-        inputs = read_input(options.input, manifest)
+        inputs = [values for path in options.inputs for values in read_input(path, manifest)]
         model = open_model(folder, manifest, options.threads)
         answers = [predict(model, values, manifest["labels"], options.top) for values in inputs]
         times = time_runs(model, options.bench) if options.bench else {}
     except BundleProblem as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    if options.format == "json":
+    if options.json:
         print(json.dumps({"predictions": answers, **times}))
         return 0
     for answer in answers:

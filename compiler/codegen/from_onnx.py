@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import onnx
 
@@ -39,6 +40,20 @@ def parse_model(data: bytes) -> onnx.ModelProto:
         return onnx.load_model_from_string(data)
     except Exception as problem:  # protobuf's DecodeError has no narrower base
         raise OnnxProblem(f"this is no ONNX model ({problem})") from None
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """The model in a file.
+
+    Raises:
+        OnnxProblem: it cannot be read, or is no ONNX model.
+    """
+    try:
+        return parse_model(path.read_bytes())
+    except OSError as problem:
+        raise OnnxProblem(f"{path} cannot be read ({problem.strerror})") from None
+    except OnnxProblem as problem:
+        raise OnnxProblem(f"{path}: {problem}") from None
 
 
 def from_onnx(model: onnx.ModelProto) -> tuple[Network, dict[str, Array]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from compiler.ir.expression import Literal
+from compiler.architecture import Architecture, to_json
 from compiler.ir.graph import INPUT, Network, Node
 from compiler.ir.ops import OPERATORS
 from compiler.passes.fold import Array, Parameters, for_inference, parameter_shapes
@@ -55,11 +54,6 @@ def model_bytes(model: onnx.ModelProto) -> bytes:
     return serialised
 
 
-def choices_to_json(choices: Mapping[str, Literal]) -> dict[str, int | bool | str]:
-    """Choices as JSON can say them: a fraction is text such as `7/2`."""
-    return {path: str(choice) if isinstance(choice, Fraction) else choice for path, choice in choices.items()}
-
-
 def _check_parameters(network: Network, parameters: Parameters) -> None:
     if network.graph[network.graph.output].op == INPUT:
         raise ValueError(f"{network.name}: the output is the input; there is nothing to export")
@@ -79,7 +73,8 @@ def _model(network: Network, writer: _Writer) -> onnx.ModelProto:
     model = helper.make_model(
         body, producer_name="onepath", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
     )
-    choices = json.dumps(choices_to_json(network.choices), sort_keys=True, ensure_ascii=False)
+    architecture = to_json(Architecture(network.name, network.choices))
+    choices = json.dumps(architecture["choices"], sort_keys=True, ensure_ascii=False)
     notes = {"onepath.schema": SCHEMA, "onepath.space": network.name, "onepath.choices": choices}
     helper.set_metadata_props(model, notes)
     return model

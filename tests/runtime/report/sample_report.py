@@ -12,7 +12,7 @@ from compiler.pricing import inference_plan
 from dsl.source import Source
 from runtime.benchmark import Benchmark, PeerResult, kernel_row
 from runtime.experiment import load_experiment
-from runtime.report import History, MixedChoice, Point, Report
+from runtime.report.values import History, MixedChoice, Point, Report
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SAMPLE = "sample"
@@ -107,6 +107,7 @@ def benchmark(network: object) -> Benchmark:
         accuracy_test=0.9087,
         test_images=10_000,
         latency_predicted_ms=total * 0.96,
+        latency_predicted_before_ms=total * 1.08,
         prediction_error=-0.04,
         untuned_tvm_latency_p50_ms=total * 14.2,
         kernels=tuple(rows),

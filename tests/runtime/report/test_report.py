@@ -13,11 +13,12 @@ import pytest
 import sample_report
 
 from runtime.files import FileProblem
-from runtime.report import History, Report, render, write_report
+from runtime.report.content import page_of
+from runtime.report.history import history_of
 from runtime.report.layers import initials, layers_of, short_labels
 from runtime.report.numbers import apart, count, figures, microseconds, milliseconds, seconds, ticks, times
-from runtime.report.page import page_of
-from runtime.report.values import MixedChoice
+from runtime.report.page import render, write_report
+from runtime.report.values import History, MixedChoice, Point, Report
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,8 @@ def test_every_space_gives_well_formed_pictures_with_titles(name: str) -> None:
 def test_a_report_without_search_training_peers_and_kernels_stands(report: Report) -> None:
     bench = report.benchmark
     bare = dataclasses.replace(
-        bench, kernels=(), peers={}, agreement={}, stages_s={}, accuracy_test=None, latency_predicted_ms=None,
+        bench, kernels=(), peers={}, agreement={}, stages_s={}, accuracy_test=None,
+        latency_predicted_ms=None, latency_predicted_before_ms=None,
         prediction_error=None, untuned_tvm_latency_p50_ms=None, machine={}, noise={}, versions={},
     )  # fmt: skip
     page = page_of(
@@ -108,6 +110,16 @@ def test_doubts_are_said_at_the_top(report: Report) -> None:
     warnings = page_of(dataclasses.replace(report, benchmark=bench)).warnings
     assert "noisy" in warnings[0]
     assert "bundle and torch differ by 2.0e-02" in warnings[1]
+
+
+def test_events_become_points() -> None:
+    epochs = [{"event": "epoch", "step": 10 * n, "loss": 1.0, "accuracy": 0.5, "lr": 0.1} for n in range(3)]
+    assert [point.step for point in history_of(epochs).points] == [0, 10, 20]
+    steps = [{"event": "architecture", "step": n, "loss": n % 2, "expected_ms": 2.0} for n in range(1, 161)]
+    points = history_of([*epochs, *steps, {"event": "result"}]).points
+    assert len(points) == 80
+    assert points[-1] == Point(160, 0.5, None, 2.0, None)
+    assert history_of([]).points == ()
 
 
 def test_skipped_layers_keep_their_place(report: Report) -> None:
