@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
+from runtime.console import Progress, Silent
 from runtime.records import Record, Records, best_of, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 
@@ -38,18 +39,6 @@ CLOSE = 1.15
 
 class NothingMeasured(Exception):
     """Not one candidate could be built and run; the message says why the first failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far tuning is: trials done of those planned, failures, the kernel just measured with its best."""
-
-    done: int
-    total: int
-    failed: int
-    signature: str
-    best_ms: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +95,7 @@ def tune(
     budget_s: float | None = None,
     weights: Mapping[str, float] | None = None,
     footprint_bytes: int = FOOTPRINT_BYTES,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Progress | None = None,
     workers: Workers | None = None,
 ) -> Tuned:
     """Try up to `trials` schedules of each kernel, for at most about `budget_s` seconds.
@@ -120,7 +109,16 @@ def tune(
         Unsupported: a kernel that no template writes.
     """
     with ExitStack() as stack:
-        run = _Run(kernels, target, records, trials, weights or {}, footprint_bytes // 64, budget_s, progress)
+        run = _Run(
+            kernels,
+            target,
+            records,
+            trials,
+            weights or {},
+            footprint_bytes // 64,
+            budget_s,
+            progress or Silent(),
+        )
         if run.tasks and run.total:
             run.workers = workers or stack.enter_context(Workers(target.threads))
             run.rounds()
@@ -139,7 +137,7 @@ class _Run:
     weights: Mapping[str, float]
     lines: int
     budget_s: float | None
-    progress: Callable[[Progress], None] | None
+    progress: Progress
     workers: Workers | None = None
     tasks: list[_Task] = field(default_factory=list)
     done: int = 0
@@ -254,9 +252,9 @@ class _Run:
                 task.dry = 0
             task.best_ns = record.median_ns
         self.improved.add(task.signature)
-        if self.progress is not None:
-            best_ms = task.best_ns / 1e6
-            self.progress(Progress(self.done, self.total, self.failed, task.signature, best_ms, self.seconds))
+        best = f"{task.best_ns / 1e6:.4f} ms" if task.best_ns < float("inf") else "nothing yet"
+        failed = f", {self.failed} failed" if self.failed else ""
+        self.progress.update(self.done, self.total, f"{best}{failed}  {task.signature}")
 
     def finals(self) -> None:
         """Let the fastest schedules of each kernel run in turns, and keep those times."""

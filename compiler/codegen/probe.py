@@ -42,7 +42,8 @@ class Probe:
 def probe(kernels: Sequence[tuple[Kernel, Schedule]], target: Target) -> Probe:
     """A function `onepath_probe(memory, sweep, times, lines, repeats)` that runs all kernels in turn.
 
-    `times` is int64 [repeats * kernels], in nanoseconds; `sweep` holds at least `lines` cache lines.
+    `times` is int64 [repeats * (kernels + 1)], in nanoseconds; the last column is the time of reading the
+    clock, which is part of all the others. `sweep` holds at least `lines` cache lines.
     """
     written = [kernel_function(kernel, schedule, target) for kernel, schedule in kernels]
     variables = {symbol: ir.GlobalVar(symbol) for symbol, _ in written}
@@ -57,7 +58,7 @@ def probe(kernels: Sequence[tuple[Kernel, Schedule]], target: Target) -> Probe:
         "repeats": tirx.Var("repeats", "int32"),
     }
     emitter = Emitter()
-    clock = emitter.clock()
+    clock, columns = emitter.clock(), len(kernels) + 1
     with emitter.loop(arguments["repeats"]) as turn:
         for index, (kernel, _) in enumerate(kernels):
             _prepare(emitter, kernel, arguments, target)
@@ -65,7 +66,9 @@ def probe(kernels: Sequence[tuple[Kernel, Schedule]], target: Target) -> Probe:
             pointers = [address(arguments["memory"], place) for place in _places(kernel)[:-1]]
             constants = address(arguments["memory"], places[index])
             emitter.call(variables[written[index][0]], [*pointers[:-1], constants, pointers[-1]])
-            emitter.store(arguments["times"], turn * len(kernels) + index, clock.read() - begin)
+            emitter.store(arguments["times"], turn * columns + index, clock.read() - begin)
+        begin = clock.read()
+        emitter.store(arguments["times"], turn * columns + len(kernels), clock.read() - begin)
     body = tirx.PrimFunc(list(arguments.values()), emitter.body()).with_attr("global_symbol", PROBE)
     return Probe({**functions, ir.GlobalVar(PROBE): body}, activations, memory)
 

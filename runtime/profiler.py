@@ -1,0 +1,320 @@
+"""The profiler: tunes the kernels of a space, prices each in the company of others, fits the latency model.
+
+A price is what the kernel takes while as many others as a network has run in turns with it: their code
+and constants pass through the caches between two of its runs, and its inputs have just been written. The
+sum of the prices of a network's kernels is then close to the network; what is left over, a constant and a
+cost per call, is fitted with non-negative least squares (Lawson and Hanson, 1974) on whole networks that
+are built of exactly these kernels and run from end to end. Relative errors are what is minimised.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import prod, sqrt
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy.optimize import nnls
+
+from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules.template import Schedule
+from compiler.codegen.tvm_api import version
+from compiler.ir.graph import SpaceGraph
+from compiler.kernel import FP32_BYTES, Kernel
+from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample
+from compiler.passes.flatten import mixed_nodes
+from compiler.passes.fuse import Plan
+from compiler.pricing import sample_plan, space_kernels
+from compiler.target import Target
+from runtime.console import Progress, Silent
+from runtime.device import fingerprint
+from runtime.measure import compile_plan, probe_noise, random_weights, time_library
+from runtime.records import Record, Records, best_of, digest, key_of
+from runtime.tune import TRIALS, tune
+from runtime.workers import Worker, WorkerFailed, Workers
+
+TUNING_SHARE = 0.7
+"""The part of a budget that is for tuning; the rest prices the kernels and fits the model."""
+SAMPLES = 4
+"""Networks of a space that the model is fitted on."""
+PASSES = 3
+"""How often each kernel is priced, with all others in between; the lowest median counts, since what
+disturbs a measurement only adds to it."""
+COMPANY_MS = 150.0
+LARGEST_COMPANY = 40
+BUILD_S_A_KERNEL = 20.0
+LEAST_ERROR = 0.02
+DRAWN = 200
+"""Random networks that say how often a network of the space runs each kernel."""
+
+
+class CannotPrice(Exception):
+    """A kernel that can neither be built nor run; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A kernel in company: the median of its runs in nanoseconds, and p90 / p50."""
+
+    median_ns: float
+    spread: float
+
+
+def profile_space(
+    flat: SpaceGraph,
+    target: Target,
+    *,
+    records: Path | str | None = None,
+    budget_s: float | None = None,
+    trials: int | None = None,
+    progress: Progress | None = None,
+    seed: int = 0,
+) -> LatencyTable:
+    """The latency table of all kernels of a flattened space.
+
+    `records` is the database to keep measurements in (the user's own, if None).
+
+    Raises:
+        NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
+        RecordsProblem: the database cannot be used.
+    """
+    kernels = space_kernels(flat)
+    drawn = random_plans(flat, DRAWN if mixed_nodes(flat) else 1, seed)
+    counts = Counter(call.kernel.signature for plan in drawn for call in plan.calls)
+    weights = {signature: max(counts[signature], 1) / len(drawn) for signature in kernels}
+    with Records(records) as database:
+        return profile(
+            kernels,
+            target,
+            database,
+            sample_plans=spread_out(drawn),
+            budget_s=budget_s,
+            trials=trials or TRIALS,
+            weights=weights,
+            progress=progress,
+        )
+
+
+def random_plans(flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
+    """Random networks of a flattened space as kernels; each candidate of a mixed node is as likely."""
+    stream = random.Random(seed)
+    plans = []
+    for _ in range(count):
+        chosen = [stream.choice(node.candidates).choices for node in mixed_nodes(flat)]
+        plans.append(sample_plan(flat, {path: choice for part in chosen for path, choice in part}))
+    return plans
+
+
+def spread_out(plans: Sequence[Plan], count: int = SAMPLES) -> list[Plan]:
+    """Plans from the smallest to the largest by their number of calls, then MACs: a fit needs both ends."""
+    ordered = sorted(plans, key=lambda plan: (len(plan.calls), sum(call.kernel.macs for call in plan.calls)))
+    places = [round(index * (len(ordered) - 1) / max(count - 1, 1)) for index in range(count)]
+    return [ordered[place] for place in sorted(set(places))]
+
+
+def profile(
+    kernels: Mapping[str, Kernel],
+    target: Target,
+    records: Records,
+    *,
+    sample_plans: Sequence[Plan],
+    budget_s: float | None = None,
+    trials: int = TRIALS,
+    weights: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+) -> LatencyTable:
+    """Tune what is missing, price every kernel, fit the model on the sample networks.
+
+    Where the budget ends early, kernels that were not tried are priced with their default schedules.
+
+    Raises:
+        NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
+    """
+    said = progress or Silent()
+    with Workers(target.threads) as workers:
+        noise = probe_noise(target, workers.first)
+        if noise.noisy:
+            said.note(f"the machine is busy (spread {noise.spread:.2f}, stolen time {noise.steal:.0%})")
+        tuning_s = None if budget_s is None else TUNING_SHARE * budget_s
+        footprint = round(mean(map(_footprint, sample_plans))) if sample_plans else None
+        tune(
+            kernels,
+            target,
+            records,
+            trials=trials,
+            budget_s=tuning_s,
+            weights=weights,
+            progress=said,
+            workers=workers,
+            **({} if footprint is None else {"footprint_bytes": footprint}),
+        )
+        rows = records.rows(kernels, key_of(target))
+        best = best_of(rows)
+        schedules = {
+            signature: best[signature].schedule if signature in best else candidates(kernel, target)[0]
+            for signature, kernel in kernels.items()
+        }
+        said.note(f"pricing {len(kernels)} kernels")
+        company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
+        prices = price(schedules, target, workers, company)
+        model = fit(sample_plans, prices, schedules, target, workers)
+    return LatencyTable(
+        target=target.to_json(),
+        processor=fingerprint(),
+        tvm=version(),
+        entries=_entries(prices, schedules, rows),
+        model=model,
+        records=digest(best.values()),
+        noise=MeasuredNoise(**asdict(noise), noisy=noise.noisy),
+    )
+
+
+def _footprint(plan: Plan) -> int:
+    """Bytes that one run of a network touches: all constants, and its two largest neighbouring values."""
+    constants = sum(prod(shape) for call in plan.calls for _, _, shape in call.kernel.weights)
+    values = max(sum(map(prod, (*call.kernel.inputs, call.kernel.output))) for call in plan.calls)
+    return FP32_BYTES * (constants + values)
+
+
+def _entries(
+    prices: Mapping[str, Price], schedules: Mapping[str, Schedule], rows: Sequence[Record]
+) -> dict[str, Entry]:
+    tried = Counter(row.signature for row in rows)
+    return {
+        signature: Entry(price.median_ns / 1e6, price.spread, tried[signature] > 0, schedules[signature].text)
+        for signature, price in prices.items()
+    }
+
+
+def price(
+    schedules: Mapping[str, Schedule], target: Target, workers: Workers, company: int
+) -> dict[str, Price]:
+    """Every kernel's time in the company of `company` others.
+
+    Raises:
+        CannotPrice: a kernel that fails by itself, too.
+    """
+    signatures = sorted(schedules)
+    random.Random(0).shuffle(signatures)
+    count = max(1, round(len(signatures) / max(2, min(company, LARGEST_COMPANY))))
+    groups = [signatures[index::count] for index in range(count)]
+    requests = [_group_request(str(index), group, schedules, target) for index, group in enumerate(groups)]
+    seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
+    built: dict[int, Worker] = {}
+    for index, worker, answer in workers.each(requests, seconds):
+        if isinstance(answer, WorkerFailed):
+            raise _culprit(groups[index], schedules, target, workers, answer)
+        built[index] = worker
+    prices: dict[str, Price] = {}
+    for _ in range(PASSES):
+        for index, worker in sorted(built.items()):
+            _price_group(str(index), groups[index], worker, prices)
+    for index, worker in built.items():
+        worker.ask({"do": "forget", "name": str(index)})
+    return {signature: prices[signature] for signature in schedules}
+
+
+def _group_request(
+    name: str, group: Sequence[str], schedules: Mapping[str, Schedule], target: Target
+) -> dict[str, object]:
+    kernels = [[signature, schedules[signature].text] for signature in group]
+    return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
+
+
+def _price_group(name: str, group: Sequence[str], worker: Worker, prices: dict[str, Price]) -> None:
+    request = {"do": "measure", "name": name, "lines": 0, "milliseconds": COMPANY_MS}
+    try:
+        rows = np.array(worker.ask(request)["times"], dtype=np.float64)
+    except WorkerFailed as failure:
+        raise CannotPrice(
+            f"kernels could not be run in turns: {failure.reason}; the first is {group[0]}"
+        ) from None
+    for signature, times in zip(group, rows.T, strict=True):
+        middle = float(np.median(times))
+        if signature not in prices or middle < prices[signature].median_ns:
+            prices[signature] = Price(middle, float(np.quantile(times, 0.9)) / max(middle, 1.0))
+
+
+def _culprit(
+    group: Sequence[str],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+    failure: WorkerFailed,
+) -> CannotPrice:
+    """The kernel because of which a group could not be built."""
+    for signature in group:
+        try:
+            workers.first.ask(_group_request("one", [signature], schedules, target), BUILD_S_A_KERNEL)
+            workers.first.ask({"do": "forget", "name": "one"})
+        except WorkerFailed as alone:
+            return CannotPrice(f"kernel {signature} cannot be built: {alone.reason}")
+    return CannotPrice(f"{len(group)} kernels cannot be built together: {failure.reason}")
+
+
+def fit(
+    plans: Sequence[Plan],
+    prices: Mapping[str, Price],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+) -> Model:
+    """The constant and the cost of a call, from networks measured whole.
+
+    Raises:
+        CannotPrice: a sample network cannot be built or run.
+    """
+    try:
+        measured = _measured(plans, schedules, target, workers)
+    except WorkerFailed as failure:
+        raise CannotPrice(f"a network of the space cannot be built or run: {failure.reason}") from None
+    samples = tuple(
+        Sample(
+            len(plan.calls), sum(prices[call.kernel.signature].median_ns for call in plan.calls) / 1e6, time
+        )
+        for plan, time in zip(plans, measured, strict=True)
+    )
+    return fit_samples(samples)
+
+
+def fit_samples(samples: Sequence[Sample]) -> Model:
+    """The model that fits the samples best, and its root mean square relative error on them.
+
+    With more samples than coefficients the error is corrected for the coefficients fitted.
+    """
+    if not samples:
+        return Model(0.0, 0.0, 1.0, ())
+    scale = np.array([1 / sample.measured_ms for sample in samples])
+    left = np.array([sample.measured_ms - sample.kernels_ms for sample in samples])
+    matrix = np.stack([np.ones(len(samples)), [float(sample.calls) for sample in samples]], axis=1)
+    (constant, per_call), _ = nnls(matrix * scale[:, None], left * scale)
+    residuals = (matrix @ [constant, per_call] - left) * scale
+    fitted = sum(value > 0 for value in (constant, per_call))
+    freedom = max(1, len(samples) - fitted)
+    error = max(LEAST_ERROR, sqrt(float(np.sum(residuals**2)) / freedom))
+    return Model(float(constant), float(per_call), error, tuple(samples))
+
+
+def _measured(
+    plans: Sequence[Plan], schedules: Mapping[str, Schedule], target: Target, workers: Workers
+) -> list[float]:
+    """The p50 of each network in milliseconds: the lowest of several passes over all of them."""
+    with TemporaryDirectory(prefix="onepath-") as folder:
+        paths = [Path(folder) / f"{index}.so" for index in range(len(plans))]
+        for index, plan in enumerate(plans):
+            worker = workers.all[index % len(workers.all)]
+            compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
+        times: list[list[float]] = [[] for _ in plans]
+        for _ in range(PASSES):
+            for index, plan in enumerate(plans):
+                shape = (1, *plan.types[plan.inputs[0]])
+                taken = time_library(
+                    paths[index], shape, target, repeats=100, seconds=0.15, worker=workers.first
+                )
+                times[index].append(taken.p50_ms)
+        return [min(row) for row in times]
