@@ -129,9 +129,7 @@ class Printer:
         # Before an arrow a unit would be read as a name: `x = 3` and then `s -> conv`.
         return glued("(", words, ")") if _QUANTITY.fullmatch(words[-1]) else words
 
-    def _operation(
-        self, node: syntax.Unary | syntax.Binary | syntax.Compare | syntax.Logic | syntax.Pick
-    ) -> Words:
+    def _operation(self, node: syntax.Operation) -> Words:
         match node:
             case syntax.Unary(operator="-"):
                 return glued("-", self.words(node.operand, _UNARY))

@@ -2,7 +2,7 @@
 
 Equality ignores spans, so two texts that mean the same tree are equal whatever their layout.
 A value may hold wiring and a pipe (`n1 = in -> edge`); which of the two a place may hold is for later checks.
-Parentheses leave no trace: the shape of the tree says what they said.
+Parentheses leave no trace.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ class NamedNode(Node):
     """A node that carries a name; `name_span` is where the name stands, None where there is no name."""
 
     name_span: Span | None = field(default=None, compare=False, repr=False, kw_only=True)
-
-
-# Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +166,6 @@ class ChooseValues(Node):
     choices: tuple[Expr | RangeChoice, ...]
 
 
-# Wiring
-
-
 @dataclass(frozen=True, slots=True)
 class Pipe(Node):
     """`a -> b -> c`: a head, any Expr where the pipe is a value, then Steps; a body's result is a Pipe."""
@@ -274,26 +268,11 @@ class ChoosePath(NamedNode):
     name: str | None
 
 
-Literals: TypeAlias = Number | Quantity | String | Bool
+Atom: TypeAlias = Number | Quantity | String | Bool | Ref | In | Attr
+Operation: TypeAlias = Unary | Binary | Compare | Logic | Pick
 Wiring: TypeAlias = If | Repeat | Residual | MergeCall | MergeBranches | MergeSubset | ChoosePath
 Step: TypeAlias = Ref | Attr | In | Call | Named | ChooseValue | Wiring
-Expr: TypeAlias = (
-    Literals
-    | Ref
-    | In
-    | Attr
-    | Call
-    | Named
-    | Unary
-    | Binary
-    | Compare
-    | Logic
-    | Pick
-    | ChooseValue
-    | ChooseValues
-    | Wiring
-    | Pipe
-)
+Expr: TypeAlias = Atom | Call | Named | Operation | ChooseValue | ChooseValues | Wiring | Pipe
 
 # Items of a file
 
