@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import language, spaces
+from runtime.cli import bundles, experiments, language, spaces
 
 app = typer.Typer(
     name="onepath",
@@ -45,9 +45,19 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     spaces.count,
     spaces.cost,
     spaces.sample,
+    experiments.run,
+    experiments.profile,
+    experiments.search,
+    experiments.derive,
+    experiments.train,
+    experiments.export,
+    experiments.tune,
+    experiments.build,
+    experiments.bench,
 )
 for function in _COMMANDS:
     app.command()(function)
+app.add_typer(bundles.app, name="bundle")
 
 
 def main() -> None:

@@ -69,22 +69,41 @@ def reported() -> Iterator[None]:
         print(render(problem.diagnostics, "full", wants_colour(sys.stderr)), end="", file=sys.stderr)
         raise typer.Exit(NO) from None
     except (OSError, CommandError, *_expected()) as problem:
+        if type(problem).__name__ == "InfeasibleCap":
+            print(f"onepath: {problem}", file=sys.stderr)
+            raise typer.Exit(NO) from None
         fail(_words(problem))
     except KeyboardInterrupt:
         print("onepath: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
+_EXPECTED = (
+    ("compiler.architecture", "InvalidArchitecture"),
+    ("compiler.counting", "TooEntangled"),
+    ("compiler.ir.text", "NotAGraph"),
+    ("compiler.latency", "TableProblem"),
+    ("compiler.passes.flatten", "CannotFlatten"),
+    ("compiler.codegen.schedules.template", "Unsupported"),
+    ("runtime.assemble", "WrongAnswers"),
+    ("runtime.bench_contender", "BenchProblem"),
+    ("runtime.data.dataset", "DataProblem"),
+    ("runtime.device", "UnknownProcessor"),
+    ("runtime.experiment", "NoSuchPart"),
+    ("runtime.files", "FileProblem"),
+    ("runtime.profiler", "CannotPrice"),
+    ("runtime.records", "RecordsProblem"),
+    ("runtime.search.options", "SearchProblem"),
+    ("runtime.targets", "UnsupportedTarget"),
+    ("runtime.tune", "NothingMeasured"),
+    ("runtime.workers", "WorkerFailed"),
+)
+"""The failures that the layers below name. They are looked up where they are loaded: no import is paid for them."""
+
+
 def _expected() -> tuple[type[Exception], ...]:
-    """The failures that the layers below name, as far as they are loaded: no import is paid for them."""
-    named = (
-        ("compiler.architecture", "InvalidArchitecture"),
-        ("compiler.counting", "TooEntangled"),
-        ("compiler.passes.flatten", "CannotFlatten"),
-        ("compiler.ir.text", "NotAGraph"),
-    )
     modules = sys.modules
-    return tuple(getattr(modules[module], name) for module, name in named if module in modules)
+    return tuple(getattr(modules[module], name) for module, name in _EXPECTED if module in modules)
 
 
 def _words(problem: Exception) -> str:

@@ -88,7 +88,6 @@ def explain(
     Example: onepath explain E0120
     """
     from dsl.codes import CODES
-
     from dsl.suggest import did_you_mean
 
     entry = CODES.get(code.upper())

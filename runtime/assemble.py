@@ -1,0 +1,251 @@
+"""Put a run's files together: its bundle, its benchmark, its report."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter as Tally
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from compiler.architecture import to_json
+from compiler.codegen.tvm_api import processor_features
+from compiler.counting import Counter
+from compiler.ir.graph import Network
+from compiler.latency import LatencyTable
+from compiler.nets.network import build_network
+from compiler.passes.flatten import mixed_nodes
+from compiler.passes.fuse import Plan
+from runtime import device
+from runtime.bench import Subject, agreement, cores, measure
+from runtime.bench_contender import Contender
+from runtime.benchmark import Benchmark, KernelRow, kernel_row, read_benchmark
+from runtime.bundle import Bundle, BundleTarget, Manifest, Tensor, needed_features, write_bundle
+from runtime.data.dataset import Split
+from runtime.events import read_events
+from runtime.files import FileProblem, read_json
+from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline, time_calls, time_untuned
+from runtime.report.values import History, MixedChoice, Point, Report
+from runtime.stages import BENCH, MODEL, WEIGHTS, Run
+from runtime.train import read_weights
+from runtime.workers import Workers
+
+Array = np.ndarray[Any, Any]
+Weights = Mapping[str, Array]
+CHECK_IMAGES = 16
+CHECK_LIMIT = 1e-4
+"""The largest relative error between the bundle and PyTorch for a bundle to be written."""
+
+
+class WrongAnswers(Exception):
+    """The compiled network does not compute what the trained one does."""
+
+
+def _inputs(run: Run, split: Split, count: int | None = None) -> tuple[Array, Array]:
+    """Preprocessed images `[N, C, H, W]` and labels of a split, the first `count`."""
+    places = torch.arange(len(split) if count is None else min(count, len(split)))
+    pixels, labels = split.take(places)
+    images = run.data.preprocessing.apply(pixels).contiguous()
+    return images.numpy(), labels.numpy()
+
+
+def _reference(run: Run, images: Array) -> Array:
+    """The trained network's scores, by PyTorch in evaluation mode."""
+    module = build_network(run.network()).eval()
+    module.load_state_dict(read_weights(run.folder / WEIGHTS))
+    with torch.no_grad():
+        scores: Array = module(torch.from_numpy(images)).numpy()
+    return scores
+
+
+# Bundle
+
+
+def assemble(run: Run, plan: Plan, weights: Weights, table: LatencyTable) -> Bundle:
+    """Compile the plan with the table's schedules, check it against PyTorch and write the bundle.
+
+    Raises:
+        WorkerFailed: it cannot be compiled.
+        WrongAnswers: it disagrees with the trained network; nothing is written.
+    """
+    with TemporaryDirectory(prefix="onepath-") as scratch:
+        model = Path(scratch) / "model.so"
+        compile_plan(plan, weights, table.schedules, run.target, model)
+        manifest = _manifest(run, table)
+        trial = write_bundle(Path(scratch) / "bundle", model, manifest)
+        check = _check(run, trial)
+        return write_bundle(run.folder / "bundle", model, replace(manifest, numerical_check=check))
+
+
+def _manifest(run: Run, table: LatencyTable) -> Manifest:
+    network, target = run.network(), run.target
+    described = run.data.preprocessing.describe()
+    labels = tuple(described.pop("labels"))
+    features = needed_features(sorted(processor_features(target.cpu, target.triple)), checked_here=True)
+    machine = target.triple.split("-")[0]
+    return Manifest(
+        network.name,
+        BundleTarget(target.name, target.cpu, target.triple, machine, target.threads, features),
+        Tensor((1, *network.graph.inputs[0].type.sizes), "NCHW"),
+        Tensor((1, *network.graph.type.sizes), "NC"),
+        labels,
+        described,
+        architecture=to_json(run.architecture()),
+        provenance={
+            "source_sha256": run.sha("source.space"),
+            "overrides": list(run.experiment.overrides),
+            "model_sha256": run.sha(MODEL),
+            "records": table.records,
+            "seed": run.experiment.search.seed if run.experiment.search else None,
+        },
+    )
+
+
+def _check(run: Run, bundle: Bundle) -> dict[str, Any]:
+    """The bundle's largest relative error against PyTorch, on held-out images."""
+    images, _ = _inputs(run, run.data.validation, CHECK_IMAGES)
+    target = bundle.manifest.target
+    setup = {"kind": "bundle", "folder": str(bundle.folder), "threads": target.threads}
+    setup |= {"cores": cores(target.threads), "shape": bundle.manifest.input.shape}
+    with TemporaryDirectory(prefix="onepath-") as scratch, Contender("bundle", setup) as contender:
+        path = Path(scratch) / "images.npy"
+        np.save(path, images)
+        outputs = {"bundle": contender.predict(path, Path(scratch)), "torch": _reference(run, images)}
+    error = agreement(outputs)["bundle_torch"]
+    if not error <= CHECK_LIMIT:
+        raise WrongAnswers(
+            f"the compiled network differs from PyTorch's by {error:.2e}, more than {CHECK_LIMIT:g}"
+        )
+    return {
+        "reference": "torch",
+        "images": len(images),
+        "max_relative_error": float(f"{error:.1e}"),
+        "limit": CHECK_LIMIT,
+    }
+
+
+# Benchmark
+
+
+def benchmark(run: Run) -> Benchmark:
+    """Measure the run's bundle: end to end, kernel by kernel, beside its peers and TVM's untuned code."""
+    plan, weights = run.compiled()
+    images, labels = _inputs(run, run.data.test)
+    tuned, first = run.table(run.tuning_file), run.table(run.table_file)
+    signatures = [call.kernel.signature for call in plan.calls]
+    with TemporaryDirectory(prefix="onepath-") as scratch:
+        untuned = Path(scratch) / "untuned.so"
+        with Workers(run.target.threads, 1) as workers:
+            noise = asdict(probe_noise(run.target, workers.first))
+            limits = roofline(run.target, workers.first)
+            run.progress.note(f"peak {limits.peak_gflops:.0f} GFLOP/s, memory {limits.memory_gb_s:.1f} GB/s")
+            compile_untuned(plan, weights, run.target, untuned, workers.first)
+            rows = _kernel_rows(run, plan, weights, tuned, limits.peak_gflops, workers)
+        subject = Subject(
+            bundle=run.folder / "bundle",
+            onnx=run.folder / MODEL,
+            untuned=untuned,
+            images=images,
+            labels=labels,
+            reference=lambda few: _reference(run, few),
+            kernels=rows,
+            latency_predicted_ms=tuned.predict(signatures).latency_ms,
+            latency_predicted_before_ms=first.predict(signatures).latency_ms,
+            machine={**_machine(), **asdict(limits)},
+            noise=noise,
+        )
+        return measure(subject)
+
+
+def _kernel_rows(
+    run: Run, plan: Plan, weights: Weights, table: LatencyTable, peak: float, workers: Workers
+) -> tuple[KernelRow, ...]:
+    """One row a distinct kernel: the median of its calls in the running network, slowest first."""
+    times = time_calls(plan, weights, table.schedules, run.target, worker=workers.first)
+    untuned = time_untuned(plan, weights, run.target, worker=workers.first)
+    calls = Tally(call.kernel.signature for call in plan.calls)
+    found: dict[str, tuple[list[float], list[float], list[str]]] = {}
+    for call, tuned_ms, untuned_ms in zip(plan.calls, times, untuned, strict=True):
+        row = found.setdefault(call.kernel.signature, ([], [], []))
+        for values, value in zip(row, (tuned_ms, untuned_ms, call.nodes[0]), strict=True):
+            values.append(value)  # type: ignore[arg-type]
+    rows = [
+        kernel_row(signature, calls[signature], float(np.median(mine)), peak, float(np.median(naive)), places)
+        for signature, (mine, naive, places) in found.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: -row.total_ms))
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": device.processor_name(),
+        "fingerprint": device.fingerprint(),
+        "cores": len(device.cores()),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+# Report
+
+
+def report_of(run: Run) -> Report:
+    """Everything that the report shows."""
+    experiment, network = run.experiment, run.network()
+    return Report(
+        title=f"{experiment.space.name} on {experiment.target.name}",
+        network=network,
+        benchmark=read_benchmark(run.folder / BENCH),
+        source=Path(experiment.source.name).name,
+        data=run.data.name,
+        space_size=Counter(experiment.space).size(),
+        cap_ms=_cap(run),
+        target=experiment.target.name,
+        mixed=_mixed(run, network),
+        search=_history(run.folder / "search/search.jsonl"),
+        training=_history(run.folder / "train/train.jsonl"),
+        notes=run.data.notes,
+    )
+
+
+def _result(run: Run) -> dict[str, Any]:
+    try:
+        return read_json(run.folder / "search/result.json", "onepath.search/1")
+    except FileProblem:
+        return {}
+
+
+def _cap(run: Run) -> float | None:
+    cap = _result(run).get("cap_ms")
+    return None if cap is None else float(cap)
+
+
+def _mixed(run: Run, network: Network) -> tuple[MixedChoice, ...]:
+    probabilities = _result(run).get("probabilities", {})
+    choices = []
+    for node in mixed_nodes(run.experiment.flat):
+        labels = tuple(str(candidate.key) for candidate in node.candidates)
+        chosen = next(
+            index
+            for index, candidate in enumerate(node.candidates)
+            if all(network.choices.get(path) == choice for path, choice in candidate.choices)
+        )
+        row = probabilities.get(node.name, {label: float(i == chosen) for i, label in enumerate(labels)})
+        choices.append(MixedChoice(node.name, labels, tuple(row[label] for label in labels), chosen))
+    return tuple(choices)
+
+
+def _history(path: Path) -> History:
+    """The points of a search's or training's log."""
+    if not path.is_file():
+        return History()
+    points = [
+        Point(e["step"], e.get("loss"), e.get("accuracy"), e.get("expected_ms"), e.get("entropy"))
+        for e in read_events(path)
+        if e["event"] in ("epoch", "architecture", "evaluation")
+    ]
+    return History(tuple(points))

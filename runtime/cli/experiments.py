@@ -1,0 +1,295 @@
+"""Commands that run the pipeline: run, and one for each stage that runs it up to there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.cli.common import (
+    NO,
+    Answer,
+    AnswerFormat,
+    SpaceFile,
+    SpaceName,
+    command,
+    read_source,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from runtime.stages import Run
+
+Out = Annotated[Path | None, typer.Option("--out", help="the run folder; default runs/<name of the file>")]
+TargetName = Annotated[str | None, typer.Option("--target", help="the target; default the cap's, else host")]
+SearchName = Annotated[str | None, typer.Option("--search", help="the search, where the file has several")]
+Override = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="replace a setting: epochs=2, 'train.budget=60 s'"),
+]
+Given = Annotated[Path | None, typer.Option("--arch", help="an architecture file, instead of searching")]
+RecordsFile = Annotated[
+    Path | None, typer.Option("--records", help="the records database; default one per user")
+]
+Force = Annotated[bool, typer.Option("--force", help="do the last stage again even if nothing changed")]
+
+
+def open_run(
+    file: Path,
+    out: Path | None,
+    target: str | None,
+    search: str | None,
+    space: str | None,
+    overrides: list[str] | None,
+    given: Path | None,
+    records: Path | None,
+) -> Run:
+    """The run that a command's options describe."""
+    from runtime.console import Console
+    from runtime.experiment import load_experiment
+    from runtime.run_folder import RunFolder
+    from runtime.stages import Run
+
+    source = read_source(file)
+    experiment = load_experiment(source, search=search, space=space, target=target, overrides=overrides or ())
+    stem = experiment.space.name if str(file) == "-" else file.stem
+    return Run(experiment, RunFolder(out or Path("runs") / stem), Console(), records, given)
+
+
+def _go(run: Run, until: str, force: bool, form: Answer) -> None:
+    """Run up to a stage, print its answer, and end with 1 where the network breaks a limit."""
+    from runtime.answers import answer, broken_limits
+    from runtime.pipeline import run_until
+
+    run_until(run, until, force)
+    payload = answer(run, until)
+    if form is Answer.JSON:
+        write_json(payload)
+    else:
+        print("\n".join(_lines(payload)))
+    broken = broken_limits(run) if until != "profile" else []
+    for message in broken:
+        typer.echo(f"onepath: {message}", err=True)
+    if broken:
+        raise typer.Exit(NO)
+
+
+def _lines(payload: dict[str, Any], indent: str = "") -> Iterator[str]:
+    width = max((len(key) for key in payload), default=0)
+    for key, value in payload.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key:{width}}  {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+@command
+def run(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and do nothing")] = False,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Run the whole pipeline into one folder: profile, search, derive, train, export, tune, build, bench, report.
+
+    A stage whose inputs did not change is skipped; one that was interrupted goes on where it stopped.
+
+    Example: onepath run examples/quickstart.space --set 'train.budget=60 s'
+    """
+    this = open_run(file, out, target, search, space, overrides, arch, records)
+    if dry_run:
+        _print_plan(this, form)
+    else:
+        _go(this, "report", False, form)
+
+
+def _print_plan(run: Run, form: Answer) -> None:
+    from dataclasses import asdict
+
+    from runtime.pipeline import plan
+
+    steps = list(plan(run))
+    if form is Answer.JSON:
+        write_json([asdict(step) for step in steps])
+        return
+    for step in steps:
+        detail = f" ({step.detail})" if step.detail else ""
+        print(f"{step.stage:8} {step.state:6} {step.title}{detail}")
+
+
+@command
+def profile(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    records: RecordsFile = None,
+    force: Force = False,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Time the tuned kernels of every candidate on the target, and fit the latency model: a latency table.
+
+    Example: onepath profile examples/quickstart.space --target host
+    """
+    _go(open_run(file, out, target, search, space, overrides, None, records), "profile", force, form)
+
+
+@command
+def search(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    records: RecordsFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="go on with an interrupted search")
+    ] = True,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Search the space for the best network under the cap; ends with 1 where the result breaks it.
+
+    Example: onepath search examples/quickstart.space --set 'latency <= 1 ms on host'
+    """
+    this = open_run(file, out, target, search, space, overrides, None, records)
+    this.resume = resume
+    _go(this, "search", not resume, form)
+
+
+@command
+def derive(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Make the network of an architecture: network.graph, and network.py, which needs only torch.
+
+    Example: onepath derive examples/quickstart.space --arch architecture.json --out runs/mine
+    """
+    _go(open_run(file, out, target, search, space, overrides, arch, records), "derive", False, form)
+
+
+@command
+def train(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="go on with an interrupted training")
+    ] = True,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Train the derived network by the file's recipe.
+
+    Example: onepath train examples/quickstart.space --set train.epochs=2
+    """
+    this = open_run(file, out, target, search, space, overrides, arch, records)
+    this.resume = resume
+    _go(this, "train", not resume, form)
+
+
+@command
+def export(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Write the trained network as ONNX, batch norm folded.
+
+    Example: onepath export examples/quickstart.space
+    """
+    _go(open_run(file, out, target, search, space, overrides, arch, records), "export", False, form)
+
+
+@command
+def tune(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    force: Force = False,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Tune the kernels of the network found further; every measurement goes into the records.
+
+    Example: onepath tune examples/quickstart.space --set 'target.tune_budget=5 min'
+    """
+    _go(open_run(file, out, target, search, space, overrides, arch, records), "tune", force, form)
+
+
+@command
+def build(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Compile the network into a bundle: model.so, manifest.json, a runner, TVM's two runtime libraries.
+
+    Example: onepath build examples/quickstart.space
+    """
+    _go(open_run(file, out, target, search, space, overrides, arch, records), "build", False, form)
+
+
+@command
+def bench(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    force: Force = False,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
+
+    Example: onepath bench examples/quickstart.space --force
+    """
+    _go(open_run(file, out, target, search, space, overrides, arch, records), "bench", force, form)

@@ -1,0 +1,393 @@
+"""The stages of a run: what each depends on, what it does, which files it leaves in the run folder.
+
+A stage is a function of the experiment and of earlier stages' files; it resumes by itself where it was
+interrupted. `runtime/pipeline.py` runs them in order and skips what is current.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.architecture import Architecture, from_json, only, to_json, validate
+from compiler.ir.text import print_network, print_space, read
+from compiler.passes.fuse import Plan, fuse
+from compiler.pricing import latency_costs, space_kernels
+from runtime.console import Progress
+from runtime.experiment import Experiment, NoSuchPart
+from runtime.files import sha256_file, write_atomic, write_json
+from runtime.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from compiler.ir.graph import Network
+    from compiler.latency import LatencyTable
+    from compiler.target import Target
+    from runtime.data.dataset import Dataset
+    from runtime.search.options import SearchProgress
+    from runtime.train import TrainProgress
+
+ARCHITECTURE = "architecture.json"
+NETWORK = "network.graph"
+SOURCE = "network.py"
+WEIGHTS = "train/weights.safetensors"
+MODEL = "model.onnx"
+BUNDLE = "bundle/manifest.json"
+BENCH = "bench.json"
+REPORT = "report.html"
+WINNER_BUDGET_S = 60.0
+"""How long the winner's kernels are tuned further where the target does not say."""
+
+
+class CapNotHeld(Exception):
+    """The network found breaks a limit: an answer of no, not a failure."""
+
+
+@dataclass
+class Run:
+    """One run: the experiment, where its files go, and what stages share while they work."""
+
+    experiment: Experiment
+    folder: RunFolder
+    progress: Progress
+    records: Path | None = None
+    given: Path | None = None
+    resume: bool = True
+
+    @cached_property
+    def target(self) -> Target:
+        """The target of the experiment, resolved on this machine."""
+        from runtime.targets import resolve
+
+        return resolve(self.experiment.target)
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data set of the search, else of the recipe."""
+        from runtime.options import load_data
+
+        dataset = load_data(self.experiment)
+        for note in dataset.notes:
+            self.progress.note(note)
+        return dataset
+
+    @property
+    def table_file(self) -> str:
+        """The latency table of the target."""
+        return f"latency/{self.experiment.target.name}.json"
+
+    @property
+    def tuning_file(self) -> str:
+        """The schedules that the bundle is built with."""
+        return f"tuning/{self.experiment.target.name}.json"
+
+    def sha(self, name: str) -> str:
+        """The SHA-256 of a file of the run folder, "" where it does not exist yet."""
+        path = self.folder / name
+        return sha256_file(path) if path.is_file() else ""
+
+    def table(self, name: str) -> LatencyTable:
+        """A latency table of the run folder."""
+        from runtime.latency_table import read_table
+
+        return read_table(self.folder / name)
+
+    def architecture(self) -> Architecture:
+        """The architecture of the run folder, checked against the space."""
+        document = json.loads((self.folder / ARCHITECTURE).read_text(encoding="utf-8"))
+        return validate(self.experiment.space, from_json(document))
+
+    def network(self) -> Network:
+        """The derived network of the run folder."""
+        network = read((self.folder / NETWORK).read_text(encoding="utf-8"))
+        assert not hasattr(network, "limits"), "a network, not a space"
+        return network  # type: ignore[return-value]
+
+    def seconds(self) -> dict[str, float]:
+        """The time of each stage before `bench`, in their order."""
+        found = self.folder.seconds()
+        return {stage.name: found[stage.name] for stage in STAGES[:-2] if stage.name in found}
+
+    def compiled(self) -> tuple[Plan, dict[str, Any]]:
+        """The kernels of the exported model, and its weights."""
+        from compiler.codegen.from_onnx import from_onnx, read_model
+
+        network, weights = from_onnx(read_model(self.folder / MODEL))
+        return fuse(network), weights
+
+    def searching(self, now: SearchProgress) -> None:
+        """Pass on how far the search is."""
+        state = f"{now.phase}, loss {now.loss:.3f}, accuracy {now.accuracy:.1%}"
+        latency = f", expected {now.expected_ms:.3f} ms, entropy {now.entropy:.2f}"
+        self.progress.update(now.step, now.steps, state + latency)
+
+    def training(self, now: TrainProgress) -> None:
+        """Pass on how far the training is."""
+        self.progress.update(now.step, now.steps, f"loss {now.loss:.3f}, accuracy {now.accuracy:.1%}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline. `inputs` says what it depends on, `run` does it and names its files."""
+
+    name: str
+    title: str
+    inputs: Callable[[Run], Any]
+    run: Callable[[Run], tuple[str, ...]]
+
+
+# Profile
+
+
+def _profile_inputs(run: Run) -> Any:
+    settings = run.experiment.search
+    budget = settings.profile_budget if settings else None
+    kernels = sorted(space_kernels(run.experiment.flat))
+    return [kernels, run.target.key, budget, run.experiment.target.trials, version("apache-tvm")]
+
+
+def _profile(run: Run) -> tuple[str, ...]:
+    from runtime.latency_table import write_table
+    from runtime.profiler import profile_space
+
+    search = run.experiment.search
+    table = profile_space(
+        run.experiment.flat,
+        run.target,
+        records=run.records,
+        budget_s=search.profile_budget if search else None,
+        trials=run.experiment.target.trials,
+        progress=run.progress,
+    )
+    write_table(run.folder / run.table_file, table)
+    return (run.table_file,)
+
+
+# Search
+
+
+def _search_inputs(run: Run) -> Any:
+    if run.given is not None:
+        return ["given", run.given.read_text(encoding="utf-8")]
+    search = run.experiment.search
+    graph, settings = print_space(run.experiment.flat), _plain(search) if search else None
+    return [graph, settings, run.sha(run.table_file)]
+
+
+def _plain(settings: Any) -> Any:
+    """Settings as JSON can say them, without places in the text."""
+    return json.loads(json.dumps(asdict(settings), default=lambda _: None))
+
+
+def _search(run: Run) -> tuple[str, ...]:
+    """The architecture: the one given, the only one of the space, or the one that the search finds."""
+    if run.given is not None:
+        document = json.loads(run.given.read_text(encoding="utf-8"))
+        return _write_architecture(run, validate(run.experiment.space, from_json(document)))
+    if not run.experiment.space.decisions:
+        return _write_architecture(run, only(run.experiment.space))
+    return _searched(run)
+
+
+def _searched(run: Run) -> tuple[str, ...]:
+    from runtime.options import search_options
+    from runtime.search.search import search
+
+    settings = run.experiment.search
+    if settings is None:
+        name = run.experiment.space.name
+        raise NoSuchPart(
+            f"nothing says how to search `{name}`: write `search {name} {{ … }}`, or give `--arch`"
+        )
+    table = run.table(run.table_file)
+    costs = latency_costs(run.experiment.flat, table.prices)
+    options = search_options(settings, run.experiment.target.name)
+    result = search(
+        run.experiment.flat, costs, run.data, options, run.folder / "search", progress=run.searching
+    )
+    summary = {
+        "latency_ms": result.latency_ms,
+        "expected_ms": result.expected_ms,
+        "minimum_ms": result.minimum_ms,
+        "cap_ms": result.cap_ms,
+        "feasible": result.feasible,
+        "accuracy_validation": result.validation.accuracy,
+        "steps": result.steps,
+        "probabilities": {name: dict(row) for name, row in result.probabilities.items()},
+    }
+    write_json(run.folder / "search/result.json", summary, "onepath.search/1")
+    written = _write_architecture(run, Architecture(run.experiment.space.name, result.choices))
+    return (*written, "search/result.json", f"search/{result.parameters.name}", f"search/{result.log.name}")
+
+
+def _write_architecture(run: Run, architecture: Architecture) -> tuple[str, ...]:
+    checked = validate(run.experiment.space, architecture)
+    write_atomic(run.folder / ARCHITECTURE, json.dumps(to_json(checked), indent=2) + "\n")
+    return (ARCHITECTURE,)
+
+
+# Derive
+
+
+def _derive_inputs(run: Run) -> Any:
+    return [run.sha(ARCHITECTURE), print_space(run.experiment.flat), run.sha(run.table_file)]
+
+
+def _derive(run: Run) -> tuple[str, ...]:
+    """The network, as a graph and as PyTorch source; limits are checked here, whatever made the architecture."""
+    from compiler.codegen.to_pytorch import to_pytorch
+
+    from compiler.derive import derive
+    from compiler.ir.verify import verify_network
+
+    network = verify_network(derive(run.experiment.flat, run.architecture().choices))
+    write_atomic(run.folder / NETWORK, print_network(network))
+    write_atomic(run.folder / SOURCE, to_pytorch(network))
+    return (NETWORK, SOURCE)
+
+
+# Train
+
+
+def _train_inputs(run: Run) -> Any:
+    from runtime.options import data_source
+
+    recipe = run.experiment.train
+    data = _plain(data_source(run.experiment))
+    return [
+        run.sha(NETWORK),
+        _plain(recipe) if recipe else None,
+        data,
+        _initial(run) and run.sha(_initial(run)),
+    ]
+
+
+def _initial(run: Run) -> str:
+    """The supernet's weights, where the recipe starts from them and the search left some."""
+    recipe, name = run.experiment.train, "search/supernet_path.safetensors"
+    wanted = recipe is not None and getattr(recipe, "initial", "supernet") == "supernet" and run.given is None
+    return name if wanted and (run.folder / name).is_file() else ""
+
+
+def _train(run: Run) -> tuple[str, ...]:
+    from runtime.options import train_options
+    from runtime.train import read_weights, train
+
+    recipe = run.experiment.train
+    if recipe is None:
+        name = run.experiment.space.name
+        raise NoSuchPart(f"nothing says how to train `{name}`: write `train {name} {{ … }}`")
+    initial = read_weights(run.folder / _initial(run)) if _initial(run) else None
+    folder = run.folder / "train"
+    result = train(run.network(), run.data, train_options(recipe), folder, initial, run.resume, run.training)
+    write_json(folder / "result.json", result.describe(), "onepath.train/1")
+    run.progress.note(f"test accuracy {result.test.accuracy:.2%}")
+    return (WEIGHTS, "train/result.json", "train/train.jsonl")
+
+
+# Export
+
+
+def _export_inputs(run: Run) -> Any:
+    return [run.sha(NETWORK), run.sha(WEIGHTS)]
+
+
+def _export(run: Run) -> tuple[str, ...]:
+    from compiler.codegen.to_onnx import model_bytes, to_onnx
+    from runtime.train import read_weights
+
+    tensors = read_weights(run.folder / WEIGHTS)
+    parameters = {name: tensor.numpy() for name, tensor in tensors.items()}
+    write_atomic(run.folder / MODEL, model_bytes(to_onnx(run.network(), parameters)))
+    return (MODEL,)
+
+
+# Tune
+
+
+def _tune_inputs(run: Run) -> Any:
+    target = run.experiment.target
+    return [run.sha(MODEL), run.target.key, run.sha(run.table_file), target.tune_budget, target.trials]
+
+
+def _tune(run: Run) -> tuple[str, ...]:
+    from runtime.latency_table import write_table
+    from runtime.profiler import tune_network
+
+    plan, _ = run.compiled()
+    table = tune_network(
+        plan,
+        run.table(run.table_file),
+        run.target,
+        records=run.records,
+        budget_s=run.experiment.target.tune_budget or WINNER_BUDGET_S,
+        trials=run.experiment.target.trials,
+        progress=run.progress,
+    )
+    write_table(run.folder / run.tuning_file, table)
+    return (run.tuning_file,)
+
+
+# Build
+
+
+def _build_inputs(run: Run) -> Any:
+    return [run.sha(MODEL), run.sha(run.tuning_file), run.target.to_json(), version("apache-tvm")]
+
+
+def _build(run: Run) -> tuple[str, ...]:
+    from runtime.assemble import assemble
+
+    table, (plan, weights) = run.table(run.tuning_file), run.compiled()
+    bundle = assemble(run, plan, weights, table)
+    run.progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
+    return (BUNDLE, *[f"bundle/{name}" for name in bundle.manifest.files])
+
+
+# Bench
+
+
+def _bench_inputs(run: Run) -> Any:
+    return [run.sha(BUNDLE), run.sha(MODEL), run.sha(run.table_file), run.sha(run.tuning_file)]
+
+
+def _bench(run: Run) -> tuple[str, ...]:
+    from runtime.assemble import benchmark
+    from runtime.benchmark import with_stages, write_benchmark
+
+    began = time.monotonic()
+    measured = benchmark(run)
+    seconds = {**run.seconds(), "bench": round(time.monotonic() - began, 3)}
+    write_benchmark(run.folder / BENCH, with_stages(measured, seconds))
+    return (BENCH,)
+
+
+def _report_inputs(run: Run) -> Any:
+    return [run.sha(BENCH), run.sha("search/result.json")]
+
+
+def _report(run: Run) -> tuple[str, ...]:
+    from runtime.assemble import report_of
+    from runtime.report.page import render
+
+    write_atomic(run.folder / REPORT, render(report_of(run)))
+    return (REPORT,)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("profile", "time the kernels of all candidates on the target", _profile_inputs, _profile),
+    Stage("search", "find the architecture", _search_inputs, _search),
+    Stage("derive", "make the network, as a graph and as PyTorch source", _derive_inputs, _derive),
+    Stage("train", "train the network", _train_inputs, _train),
+    Stage("export", "write it as ONNX", _export_inputs, _export),
+    Stage("tune", "tune its kernels further", _tune_inputs, _tune),
+    Stage("build", "compile it into a bundle", _build_inputs, _build),
+    Stage("bench", "measure the bundle beside its peers", _bench_inputs, _bench),
+    Stage("report", "write the report", _report_inputs, _report),
+)
+"""Every stage, in the order of the pipeline."""
