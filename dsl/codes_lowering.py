@@ -126,7 +126,7 @@ LOWERING_CODES = (
         "something other than a tensor stands here",
         "The value of a body is a tensor.",
         _space(3, "add(in, 3)"),
-        _space(3, "add(in, relu)"),
+        _space(3, "add(in, in -> relu)"),
     ),
     Code(
         "E0318",

@@ -135,7 +135,7 @@ TEXT_CODES = (
         "A pipe starts at a tensor; after `->` stand steps, which are applied to what reaches them. To bring two\n"
         "tensors together, merge them with `add`, `concat` or `mul`.",
         "block a { x = conv(8, 3)  relu -> x }",
-        "block a { x = conv(8, 3)  add(relu, x) }",
+        "block a { x = conv(8, 3)  add(in -> relu, x) }",
     ),
     Code(
         "E0107",
