@@ -128,12 +128,14 @@ def cost(
     target: Annotated[
         str | None, typer.Option("--target", help="predict the latency on this target, too")
     ] = None,
-    records: Annotated[Path | None, typer.Option("--records", help="the records database")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", help="the latency table; default that of the file's run folder")
+    ] = None,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """The cost of one network: parameters, MACs, peak activation memory; its latency on a target.
 
-    The latency comes from the measurements that `onepath profile` made on this machine.
+    The latency comes from the table that `onepath profile` made; nothing is built or run.
 
     Example: onepath cost examples/quickstart.space --arch architecture.json --target host
     """
@@ -145,14 +147,39 @@ def cost(
     graph = load_space(file, space)
     architecture = load_architecture(arch, graph)
     answer: dict[str, object] = asdict(cost_of(derive(graph, architecture.choices)))
-    if target is not None:
-        from runtime.predict import predict_latency
-
-        answer.update(predict_latency(read_source(file), graph, architecture.choices, target, records))
+    if target is not None or table is not None:
+        answer.update(
+            _latency(graph, architecture, target or "host", table or _table_of(file, target or "host"))
+        )
     if form is Answer.JSON:
         write_json({"space": graph.name, **answer})
     else:
         print("\n".join(_cost_lines(answer)))
+
+
+def _table_of(file: Path, target: str) -> Path:
+    path = Path("runs") / file.stem / "latency" / f"{target}.json"
+    if not path.exists():
+        raise CommandError(
+            f"no latency table at {path}; run `onepath profile {file} --target {target}`, or give --table"
+        )
+    return path
+
+
+def _latency(graph: SpaceGraph, architecture: Architecture, target: str, table: Path) -> dict[str, object]:
+    from compiler.derive import derive
+    from compiler.passes.flatten import flatten
+    from compiler.pricing import inference_plan
+    from runtime.latency_table import read_table
+
+    plan = inference_plan(derive(flatten(graph), architecture.choices))
+    predicted = read_table(table).predict(call.kernel.signature for call in plan.calls)
+    return {
+        "target": target,
+        "latency_predicted_ms": predicted.latency_ms,
+        "latency_error_ms": predicted.error_ms,
+        "table": str(table),
+    }
 
 
 def _cost_lines(answer: dict[str, object]) -> Iterator[str]:
@@ -160,8 +187,8 @@ def _cost_lines(answer: dict[str, object]) -> Iterator[str]:
     yield f"MACs         {answer['macs']:>14,}"
     yield f"peak memory  {answer['peak_memory_bytes']:>14,} bytes of activations (batch 1, fp32)"
     if "latency_predicted_ms" in answer:
-        low = f"± {answer['latency_error_ms']:.4f}"
-        yield f"latency      {answer['latency_predicted_ms']:>14.4f} ms {low} on {answer['target']}"
+        spread = f"± {answer['latency_error_ms']:.4f} ms"
+        yield f"latency      {answer['latency_predicted_ms']:>14.4f} ms {spread}, predicted for {answer['target']}"
 
 
 @command
