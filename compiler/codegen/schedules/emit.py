@@ -94,6 +94,11 @@ _IN_PLACE = {"disable_lower_builtin": tirx.const(True, "bool")}
 """Keeps TVM from moving a small buffer from the stack to its pool of workspaces."""
 
 
+def call(function: Expr, arguments: Sequence[Expr]) -> Expr:
+    """Call a kernel's function; the result is 0, else the code of a failed parallel launch."""
+    return ir.Call(function, list(arguments), ret_ty="int32")
+
+
 class Emitter:
     """Collects statements; `loop` and `when` nest them."""
 
@@ -111,7 +116,7 @@ class Emitter:
 
     def call(self, function: Expr, arguments: Sequence[Expr]) -> None:
         """Call a function of the same module."""
-        self.add(statements.Evaluate(ir.Call(function, list(arguments))))
+        self.add(statements.Evaluate(call(function, arguments)))
 
     def let(self, value: Expr) -> Expr:
         """Name a value, so that using it twice computes it once."""

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from compiler.codegen.schedules.activation import FORMULAS
-from compiler.codegen.schedules.emit import CACHE_LINE, Emitter, pointer, round_up, view
-from compiler.codegen.tvm_api import Expr, Statement, tirx
+from compiler.codegen.schedules.emit import CACHE_LINE, Emitter, integer, pointer, round_up, view
+from compiler.codegen.tvm_api import Expr, Statement, ir, statements, tirx
 from compiler.ir.ops import ACTIVATIONS, OPERATORS
 from compiler.ir.types import Dimensions
 from compiler.kernel import FP32_BYTES, Kernel, Step
@@ -176,7 +176,7 @@ def write_function(
 ) -> Statement:
     """The kernel as a TIR function `symbol(inputs..., weights, output)` of plain pointers.
 
-    It has a symbol of its own and the plain C calling convention, so that LLVM compiles it by itself and
+    It returns 0, or the code of a failed parallel launch. It has a symbol of its own and the plain C calling convention, so that LLVM compiles it by itself and
     the code that is measured is the code that ships.
     """
     emitter = Emitter()
@@ -187,7 +187,8 @@ def write_function(
     buffers = [view(emitter, *parts) for parts in zip(data, sizes, names, strict=True)]
     arguments = Arguments(tuple(buffers[:-2]), buffers[-2], buffers[-1])
     template.emit(emitter, kernel, parameters, target, arguments)
-    function = tirx.PrimFunc(data, emitter.body())
+    emitter.add(statements.Return(integer(0)))
+    function = tirx.PrimFunc(data, emitter.body(), ret_type=ir.PrimType("int32"))
     return (
         function.with_attr("global_symbol", symbol)
         .with_attr("calling_conv", 1)
