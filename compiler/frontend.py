@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.ops import MERGES, OPERATORS
@@ -10,7 +11,9 @@ from compiler.lower import check_spaces, lower
 from dsl import syntax
 from dsl.check import check
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors, in_order
+from dsl.modules import Read, link
 from dsl.parser import parse
+from dsl.reading import read
 from dsl.signature import Parameter, Signature
 from dsl.source import Source
 
@@ -22,11 +25,21 @@ SIGNATURES: Mapping[str, Signature] = {
 """The steps of the language that are operators, as the checks see them."""
 
 
-def analyse(source: Source) -> tuple[syntax.File | None, list[Diagnostic]]:
-    """The tree of a source, None where it cannot be read, and every diagnostic, in the order of the text."""
+def read_used(path: str) -> Source:
+    """The source of a file that another one uses; paths are relative to the main file's name."""
+    return read(Path(path))
+
+
+def analyse(source: Source, read_file: Read = read_used) -> tuple[syntax.File | None, list[Diagnostic]]:
+    """The tree of a source with the files it uses, None where it cannot be read, and every diagnostic.
+
+    Diagnostics are in the order of the text.
+    """
     file, spelling = parse(source)
     if file is None:
         return None, spelling
+    file, missing = link(file, read_file)
+    spelling = [*spelling, *missing]
     found = [*spelling, *check(file, SIGNATURES, spelling)]
     if not has_errors(spelling):
         found += [each for each in check_spaces(file) if not _said(each, found)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from compiler.ir.expression import Value, normal
@@ -18,6 +20,21 @@ from dsl.diagnostic import Diagnostic, DiagnosticError, Note, has_errors, in_ord
 from dsl.units import dimension, in_units_of
 
 METRICS = ("macs", "params", "peak_memory", "latency")
+
+
+FRAMES = 20_000
+"""Python frames that lowering may take: 64 nested calls of blocks, each with expressions 128 levels deep."""
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Allow the recursion that the caps on nesting and on calls bound."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @dataclass
@@ -47,7 +64,8 @@ class _Lowering:
 
     def space(self, space: syntax.Space) -> SpaceGraph | None:
         try:
-            return self._space(space)
+            with deep_recursion():
+                return self._space(space)
         except Problem as problem:
             self.report(problem)
         except Poisoned:

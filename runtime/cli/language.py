@@ -63,10 +63,10 @@ def fmt(
 
 def _format(path: Path, check: bool, diff: bool) -> bool:
     """Whether the file changes; writes it unless told otherwise."""
-    from dsl.format import formatted as format_text
+    from dsl.format import format_source
 
     source = read_source(path)
-    formatted = format_text(source)
+    formatted = format_source(source)
     if diff:
         before, after = (text.splitlines(keepends=True) for text in (source.text, formatted))
         sys.stdout.writelines(difflib.unified_diff(before, after, str(path), str(path)))

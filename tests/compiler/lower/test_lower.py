@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from compiler.cost import cost
 from compiler.derive import derive
+from compiler.frontend import analyse
 from compiler.ir.graph import decisions_of
+from dsl.codes import CODES
+from dsl.source import Source
 from tests.compiler_spaces import codes, shipped, space, written
 
 BLOCK = "block b(out, k = 3) { conv(out, k) -> bn }"
@@ -129,9 +134,6 @@ def test_a_mistake_has_one_diagnostic(name: str) -> None:
 
 
 def test_a_mistake_in_a_block_is_said_once_with_its_calls() -> None:
-    from compiler.frontend import analyse
-    from dsl.source import Source
-
     before = "block b(out) {\n    conv(out, 2)\n}"
     _, found = analyse(Source("t", written("b(4) -> b(8) -> global_pool", before=before)))
     assert [(each.code, each.span.line) for each in found] == [("E0320", 2)]
@@ -155,3 +157,29 @@ def test_unbounded_recursion_is_told() -> None:
 def test_an_output_that_differs() -> None:
     text = written("conv(4, 1) -> global_pool -> linear(11)")
     assert [code for code, _, _ in codes(text)] == ["E0323"]
+
+
+def test_recursion_without_end_under_conditions_is_told() -> None:
+    before = "block a(n) { if n > 0 { a(n + 1) } else { relu } }"
+    assert [code for code, _, _ in codes(written("a(1) -> global_pool", before=before))] == ["E0314"]
+
+
+@pytest.mark.parametrize(
+    "code", [code for code, row in CODES.items() if code.startswith("E03") and row.wrong]
+)
+def test_every_code_has_a_wrong_and_a_right_program(code: str) -> None:
+    assert [found for found, _, _ in codes(CODES[code].wrong)] == [code]
+    assert [found for found, _, _ in codes(CODES[code].right)] == []
+
+
+def test_a_file_uses_blocks_of_another(tmp_path: Path) -> None:
+    (tmp_path / "blocks.space").write_text("block b(out) { conv(out, 3) -> bn }\n")
+    (tmp_path / "wrong.space").write_text("block b(out) { conv(out, 2) -> bn }\n")
+    body = 'use "NAME.space" as lib\n' + written("lib.b(4) -> global_pool")
+    main = tmp_path / "main.space"
+    _, found = analyse(Source(str(main), body.replace("NAME", "blocks")))
+    assert found == []
+    _, found = analyse(Source(str(main), body.replace("NAME", "wrong")))
+    assert [(each.code, Path(each.span.source.name).name) for each in found] == [("E0320", "wrong.space")]
+    _, found = analyse(Source(str(main), body.replace("NAME", "absent")))
+    assert len(found) == 1
