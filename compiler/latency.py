@@ -151,4 +151,4 @@ def from_payload(payload: Mapping[str, Any]) -> LatencyTable:
 
 def target_of(table: LatencyTable) -> Target:
     """The target that the table was measured for."""
-    return Target(**{**table.target, "features": tuple(table.target["features"])})
+    return Target.from_json(table.target)

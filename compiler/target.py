@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 FLOAT_BITS = 32
 
@@ -49,5 +51,14 @@ class Target:
         )
 
     def to_json(self) -> dict[str, object]:
-        """All fields by name."""
-        return asdict(self)
+        """All fields by name, as JSON has them."""
+        return {**asdict(self), "features": list(self.features)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Target:
+        """The target of `to_json`.
+
+        Raises:
+            TypeError, ValueError, KeyError: the fields are not those of a target.
+        """
+        return cls(**{**fields, "features": tuple(fields["features"])})

@@ -38,11 +38,6 @@ FEWEST_ROWS, MOST_ROWS = 8, 60
 """Runs of a candidate: few for a slow one, more for one that ends before the clock has settled."""
 
 
-def target_from(fields: Mapping[str, Any]) -> Target:
-    """The target whose `to_json` this is."""
-    return Target(**{**fields, "features": tuple(fields["features"])})
-
-
 def plan_from(fields: Mapping[str, Any]) -> Plan:
     """The plan whose `plan_to` this is."""
     calls = tuple(
@@ -108,7 +103,7 @@ class Worker:
 
     def build(self, request: Request) -> Answer:
         """Compile a probe of some kernels under a name."""
-        target = target_from(request["target"])
+        target = Target.from_json(request["target"])
         kernels: list[tuple[Kernel, Schedule]] = [
             (parse(signature), read_schedule(text)) for signature, text in request["kernels"]
         ]
@@ -156,7 +151,7 @@ class Worker:
 
 def _peak(request: Request) -> Answer:
     """fp32 GFLOP/s of one thread, run by run."""
-    target = target_from(request["target"])
+    target = Target.from_json(request["target"])
     function = tvm_api.build(probes.peak(target), target)[probes.PEAK]
     values = tvm_api.array(np.full((probes.CHAINS + 1) * target.lanes, 0.5, dtype=np.float32))
     times, turns = tvm_api.array(np.zeros(1, dtype=np.int64)), 4000
@@ -170,7 +165,7 @@ def _peak(request: Request) -> Answer:
 
 def _bandwidth(request: Request) -> Answer:
     """GB/s that one thread reads from an array of `bytes`, run by run."""
-    target, size = target_from(request["target"]), int(request["bytes"]) // 1024 * 256
+    target, size = Target.from_json(request["target"]), int(request["bytes"]) // 1024 * 256
     function = tvm_api.build(probes.read(target, size), target)[probes.READ]
     data = tvm_api.array(np.ones(size, dtype=np.float32))
     sums = tvm_api.array(np.zeros(256, dtype=np.float32))
@@ -183,7 +178,7 @@ def _bandwidth(request: Request) -> Answer:
 
 
 def _lowered(request: Request, timed: bool) -> tuple[Any, Target]:
-    target, plan = target_from(request["target"]), plan_from(request["plan"])
+    target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
     schedules = {signature: read_schedule(text) for signature, text in request["schedules"].items()}
     weights, _ = read_tensors(request["weights"])
     return lower(plan, weights, schedules, target, timed=timed), target
@@ -198,7 +193,7 @@ def _compile(request: Request) -> Answer:
 
 def _naive(request: Request) -> Answer:
     """Write the network as TVM's default pipeline compiles it."""
-    target, plan = target_from(request["target"]), plan_from(request["plan"])
+    target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
     weights, _ = read_tensors(request["weights"])
     tvm_api.export(tvm_api.build_default(naive_module(plan, weights), target), request["path"])
     return {}

@@ -20,7 +20,9 @@ from tests.compiler.codegen.reference import Array, Weights, channels_last
 Case = tuple[Kernel, Schedule]
 
 
-def call_kernels(cases: Sequence[Case], values: Sequence[tuple[list[Array], Weights]], target: Target) -> list[Array]:
+def call_kernels(
+    cases: Sequence[Case], values: Sequence[tuple[list[Array], Weights]], target: Target
+) -> list[Array]:
     """Each kernel's result, flat, channels last; what it does not write stays NaN."""
     functions = {}
     numbers = count()
@@ -33,7 +35,9 @@ def call_kernels(cases: Sequence[Case], values: Sequence[tuple[list[Array], Weig
         buffers = [tirx.decl_buffer((size,), "float32", f"b{index}") for index, size in enumerate(sizes)]
         body = statements.Evaluate(call(variable, [address(buffer, 0) for buffer in buffers]))
         names.append(f"call_{next(numbers)}")
-        functions[ir.GlobalVar(names[-1])] = tirx.PrimFunc(buffers, body).with_attr("global_symbol", names[-1])
+        functions[ir.GlobalVar(names[-1])] = tirx.PrimFunc(buffers, body).with_attr(
+            "global_symbol", names[-1]
+        )
     module = tvm_api.build(functions, target)
     results = []
     for name, (kernel, schedule), (inputs, weights) in zip(names, cases, values, strict=True):

@@ -32,9 +32,7 @@ ACTIVATION = {
 }
 
 
-def kernel(
-    shapes: list[Dimensions], head: Step, *tail: str, residual: bool = False
-) -> Kernel:
+def kernel(shapes: list[Dimensions], head: Step, *tail: str, residual: bool = False) -> Kernel:
     """A kernel of `head` on the shapes, then the residual, then elementwise operators of one operand."""
     result = Kernel(tuple(shapes), (head,)).output
     inputs = [*shapes, result] if residual else shapes
