@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from runtime.files import write_atomic
 from runtime.report.content import page_of
@@ -34,7 +33,7 @@ def render(report: Report) -> str:
     style = (TEMPLATES / "report.css").read_text()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     template = _environment().get_template("report.html.j2")
-    return template.render(page=page_of(report), style=Markup(style), style_digest=digest)
+    return template.render(page=page_of(report), style=style, style_digest=digest)
 
 
 @cache

@@ -67,7 +67,7 @@ def test_a_bundle_is_measured_beside_its_peers(folder: Path, tmp_path: Path) -> 
     assert result.agreement_images == 100
     assert result.peers["onnxruntime"].configuration["threads"] == 1
     assert {"apache-tvm", "onnxruntime", "onepath"} <= result.versions.keys()
-    assert result.memory_mb > 1
+    assert 5 < result.memory_mb < 120, "its own memory, not that of the process which started it"
     assert result.noise.keys() == {"load", "spread_p90_p50", "noisy"}
     staged = with_stages(result, {"bench": 1.5})
     assert read_benchmark(write_benchmark(tmp_path / "bench.json", staged)) == staged
