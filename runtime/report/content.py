@@ -9,6 +9,7 @@ from typing import Any
 from compiler.cost import cost
 from compiler.kernel import parse
 from runtime.benchmark import Benchmark, KernelRow
+from runtime.peers import PEERS
 from runtime.report.architecture import architecture_picture
 from runtime.report.charts import Bar, Course, course_picture, latency_picture, stages_picture
 from runtime.report.layers import describe, layers_of, shape
@@ -26,7 +27,7 @@ from runtime.report.numbers import (
 from runtime.report.picture import Picture, rectangle
 from runtime.report.values import History, Point, Report
 
-PEER_TITLES = {"onnxruntime": "ONNX Runtime"}
+PEER_TITLES = {peer.NAME: peer.TITLE for peer in PEERS}
 _UNITS = {"_gflops": "GFLOP/s", "_gb_s": "GB/s", "_mb": "MB", "_ms": "ms", "_bytes": "B", "_s": "s"}
 AGREEMENT_LIMIT = 1e-4
 PREDICTION_LIMIT = 0.15
