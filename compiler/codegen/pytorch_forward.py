@@ -31,7 +31,7 @@ FUNCTIONS: Mapping[str, Callable[[list[str], Node], str]] = {
     "concat": lambda operands, node: (
         f"torch.cat([{', '.join(operands)}], dim={1 if len(node.type.dimensions) == 3 else -1})"
     ),
-    "global_pool": lambda operands, node: f"{operands[0]}.mean((2, 3))",
+    "global_pool": lambda operands, node: f"torch.mean({operands[0]}, dim=(2, 3))",
     "dropout": lambda operands, node: (
         f"F.dropout({operands[0]}, {float(node.settings['rate'])}, self.training)"  # type: ignore[arg-type]
     ),
