@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from compiler.ir.expression import Literal, choices_of, evaluate
-from compiler.ir.graph import Decision, Graph, Node, SpaceGraph
+from compiler.ir.graph import MIXED, Decision, Graph, Node, SpaceGraph
 
 Choices = dict[str, Literal]
 
@@ -61,6 +61,10 @@ class Counter:
         return self._each([self._root()], {})
 
     def _root(self) -> _Items:
+        if any(node.op == MIXED for node in self.space.graph.nodes):
+            raise ValueError(
+                f"{self.space.name} is flattened: count and sample the space that it was made from"
+            )
         return _items([self.space.graph])
 
     def _size(self, items: _Items, known: Mapping[str, Literal]) -> int:
