@@ -27,6 +27,8 @@ from compiler.passes.fold import Array
 
 NODE_CAP = 20_000
 OLDEST_OPSET = 9
+TYPES = tuple(getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "INT32", "INT64", "BOOL"))
+"""Types of constants that are looked at; weights must be float32, the others are shapes and bounds."""
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
@@ -64,7 +66,10 @@ def from_onnx(model: onnx.ModelProto) -> tuple[Network, dict[str, Array]]:
     """
     _check(model)
     notes = {entry.key: entry.value for entry in model.metadata_props}
-    reader = Reader(model.graph, ours="onepath.schema" in notes)
+    try:
+        reader = Reader(model.graph, ours="onepath.schema" in notes)
+    except ValueError as problem:
+        raise OnnxProblem(f"a constant cannot be read ({problem})") from None
     for value in _inputs(model.graph):
         reader.add_input(value.name, _input_type(value))
     for node in model.graph.node:
@@ -95,6 +100,8 @@ def _check(model: onnx.ModelProto) -> None:
     for tensor in _tensors(model.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise OnnxProblem(f"the weights `{tensor.name}` lie outside the file; save them inside it")
+        if tensor.data_type not in TYPES:
+            raise OnnxProblem(f"the constant `{tensor.name}` is of a type that is not supported; use float32")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as problem:

@@ -301,6 +301,15 @@ def test_hostile_models_are_refused() -> None:
         parse_model(b"\xff" * 100)
     with pytest.raises(OnnxProblem, match="computed by no operator"):
         from_onnx(other_model(_one("Identity"), {}))
+    typed = other_model(_one("Relu"), {"unused": weight(2)})
+    typed.graph.initializer[0].data_type = 999
+    with pytest.raises(OnnxProblem, match="constant `unused` is of a type"):
+        from_onnx(typed)
+    typed.graph.initializer[0].data_type = TensorProto.FLOAT
+    for size in (10**12, -2):
+        typed.graph.initializer[0].dims[0] = size
+        with pytest.raises(OnnxProblem):
+            from_onnx(typed)
     foreign = other_model(_one("Relu"), {})
     helper.set_model_props(foreign, {"onepath.schema": "onepath.onnx/9"})
     with pytest.raises(OnnxProblem, match=r"reads onepath\.onnx/1"):
