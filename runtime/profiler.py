@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 from scipy.optimize import nnls
 
@@ -40,6 +41,8 @@ from runtime.workers import Worker, WorkerFailed, Workers
 
 TUNING_SHARE = 0.7
 """The part of a budget that is for tuning; the rest prices the kernels and fits the model."""
+WINNER_TRIALS = 40
+"""Schedules tried of each kernel of the network that is built, unless more is asked for."""
 SAMPLES = 4
 """Networks of a space that the model is fitted on."""
 PASSES = 3
@@ -172,6 +175,50 @@ def profile(
         records=digest(best.values()),
         noise=MeasuredNoise(**asdict(noise), noisy=noise.noisy),
     )
+
+
+def tune_network(
+    plan: Plan,
+    table: LatencyTable,
+    target: Target,
+    *,
+    records: Path | str | None = None,
+    budget_s: float | None = None,
+    trials: int | None = None,
+    progress: Progress | None = None,
+) -> LatencyTable:
+    """Tune the kernels of one network further; its own latency table, with the model of the space's.
+
+    Kernels whose schedule stays keep the price of `table`, those that changed are priced anew.
+
+    Raises:
+        NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
+        RecordsProblem: the database cannot be used.
+    """
+    counts = Counter(call.kernel.signature for call in plan.calls)
+    with Records(records) as database, Workers(target.threads) as workers:
+        tune(
+            plan.kernels,
+            target,
+            database,
+            trials=trials or WINNER_TRIALS,
+            budget_s=budget_s,
+            weights=counts,
+            footprint_bytes=_footprint(plan),
+            progress=progress,
+            workers=workers,
+        )
+        rows = database.rows(plan.kernels, key_of(target))
+        best = best_of(rows)
+        held = {name: table.schedules[name] for name in plan.kernels if name in table.entries}
+        schedules = {
+            name: best[name].schedule if name in best else held.get(name) or candidates(kernel, target)[0]
+            for name, kernel in plan.kernels.items()
+        }
+        prices = price(schedules, target, workers, len(schedules))
+    entries = _entries(prices, schedules, rows)
+    entries |= {name: table.entries[name] for name in held if held[name] == schedules[name]}
+    return msgspec.structs.replace(table, entries=entries, records=digest(best.values()))
 
 
 def _footprint(plan: Plan) -> int:

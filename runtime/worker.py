@@ -21,7 +21,7 @@ import numpy as np
 
 from compiler.codegen import probe as probes
 from compiler.codegen import tvm_api
-from compiler.codegen.naive import naive_module
+from compiler.codegen.naive import naive_kernel, naive_module
 from compiler.codegen.schedules.template import Schedule, read_schedule
 from compiler.codegen.to_relax import NETWORK, compile_network, lower
 from compiler.kernel import Kernel, parse
@@ -98,6 +98,7 @@ class Worker:
             "naive": _naive,
             "latency": _latency,
             "timed": _timed,
+            "untuned": _untuned,
         }
         return actions[request["do"]](request)
 
@@ -236,6 +237,32 @@ def _timed(request: Request) -> Answer:
         function(given, constants, result, times)
         rows.append(np.diff(times.numpy()))
     return {"times": np.stack(rows[10:]).tolist()}
+
+
+def _untuned(request: Request) -> Answer:
+    """Run each distinct kernel of a plan as TVM's default pipeline compiles it: ns, by signature."""
+    target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
+    weights, _ = read_tensors(request["weights"])
+    found: dict[str, list[int]] = {}
+    for call in plan.calls:
+        if call.kernel.signature not in found:
+            module = naive_kernel(call, weights)
+            run = tvm_api.main_of(tvm_api.build_default(module, target))
+            found[call.kernel.signature] = _run_times(run, module["main"].params, float(request["seconds"]))
+    return {"times_ns": found}
+
+
+def _run_times(run: Any, parameters: Any, seconds: float) -> list[int]:
+    shapes = [tuple(int(size) for size in parameter.ty.shape) for parameter in parameters]
+    generator = np.random.default_rng(0)
+    inputs = [tvm_api.array(generator.standard_normal(shape, dtype=np.float32)) for shape in shapes]
+    times: list[int] = []
+    deadline = time.perf_counter() + seconds
+    while len(times) < FEWEST_ROWS or (time.perf_counter() < deadline and len(times) < MOST_ROWS):
+        before = time.perf_counter_ns()
+        run(*inputs)
+        times.append(time.perf_counter_ns() - before)
+    return times[2:]
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

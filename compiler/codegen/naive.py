@@ -41,6 +41,29 @@ def naive_module(plan: Plan, parameters: Mapping[str, Array]) -> Any:
     return builder.get()
 
 
+def naive_kernel(call: KernelCall, parameters: Mapping[str, Array]) -> Any:
+    """One call as a Relax module by itself; its inputs and its result are channels last.
+
+    Raises:
+        KeyError: a node without a weight.
+    """
+    builder = relax.BlockBuilder()
+    shapes = [_inside(shape) for shape in call.kernel.inputs]
+    sources = [
+        relax.Var(f"input{index}", relax.TensorType(shape, _FLOAT)) for index, shape in enumerate(shapes)
+    ]
+    with builder.function("main", sources):
+        with builder.dataflow():
+            values = dict(zip(call.inputs, sources, strict=True))
+            result = builder.emit_output(_call(builder, call, values, parameters))
+        builder.emit_func_output(result)
+    return builder.get()
+
+
+def _inside(shape: Dimensions) -> tuple[int, ...]:
+    return (1, shape[1], shape[2], shape[0]) if len(shape) == 3 else (1, *shape)
+
+
 def _inwards(value: Expr, shape: Dimensions) -> Expr:
     return relax.op.permute_dims(value, [0, 2, 3, 1]) if len(shape) == 3 else value
 

@@ -31,6 +31,7 @@ __all__ = [
     "known_processors",
     "load_main",
     "lower_relax",
+    "main_of",
     "processor_features",
     "relax",
     "statements",
@@ -157,6 +158,11 @@ def build_default(module: Any, target: Target) -> Any:
 def load_main(path: str) -> Any:
     """The `main` of an exported Relax module, loaded into TVM's virtual machine."""
     return relax.VirtualMachine(tvm.runtime.load_module(path), tvm.cpu())["main"]
+
+
+def main_of(executable: Any) -> Any:
+    """The `main` of a compiled Relax module, in this process."""
+    return relax.VirtualMachine(executable, tvm.cpu())["main"]
 
 
 def export(executable: Any, path: str, *, compiler: str | None = None) -> None:

@@ -16,7 +16,7 @@ from compiler.target import Target
 from runtime import device, measure, tune
 from runtime.files import FileProblem
 from runtime.latency_table import read_table, write_table
-from runtime.profiler import fit_samples, profile, spread_out
+from runtime.profiler import fit_samples, profile, spread_out, tune_network
 from runtime.records import Records, digest, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 from tests.compiler.codegen.plans import mobile
@@ -157,6 +157,9 @@ def test_a_network_is_compiled_and_timed_outside(target: Target, workers: Worker
     calls = measure.time_calls(plan, weights, schedules, target, repeats=20, worker=workers.first)
     assert len(calls) == len(plan.calls)
     assert 0 < sum(calls) < 100 * times.p50_ms
+    untuned = measure.time_untuned(plan, weights, target, worker=workers.first)
+    assert len(untuned) == len(plan.calls)
+    assert min(untuned) > 0
     with pytest.raises(KeyError, match="no schedule for kernel"):
         measure.compile_plan(plan, weights, {}, target, tmp_path / "b.so", workers.first)
 
@@ -171,6 +174,9 @@ def test_a_profile_predicts_its_networks(target: Target, tmp_path: Path) -> None
     assert set(table.entries) == set(kernels)
     assert table.tuned
     assert len(table.model.samples) == 3
+    tuned = tune_network(plans[2], table, target, records=tmp_path / "r.sqlite", trials=4)
+    assert set(tuned.entries) == set(plans[2].kernels)
+    assert tuned.model == table.model
     prediction = table.predict(call.kernel.signature for call in plans[1].calls)
     assert prediction.latency_ms > 0
     write_table(tmp_path / "table.json", table)
