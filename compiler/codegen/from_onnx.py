@@ -29,6 +29,13 @@ NODE_CAP = 20_000
 OLDEST_OPSET = 9
 TYPES = tuple(getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "INT32", "INT64", "BOOL"))
 """Types of constants that are looked at; weights must be float32, the others are shapes and bounds."""
+CHECKER_PROBLEMS = (
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+)
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
@@ -104,7 +111,7 @@ def _check(model: onnx.ModelProto) -> None:
             raise OnnxProblem(f"the constant `{tensor.name}` is of a type that is not supported; use float32")
     try:
         onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, ValueError, TypeError, RuntimeError) as problem:
+    except CHECKER_PROBLEMS as problem:
         raise OnnxProblem(f"ONNX's checker refuses the model: {str(problem).strip()[:500]}") from None
     _check_head(model)
 

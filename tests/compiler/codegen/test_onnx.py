@@ -279,6 +279,10 @@ REFUSED = [
     (_one("Mul", "c"), {"c": np.float32(2)}, "product with a constant"),
     (_one("Concat", "x", axis=2), {}, "only channels"),
     (_one("Conv", "w"), {"w": weight(2, 5, 3, 3)}, "here"),
+    (_one("Conv", "w"), {"w": weight(2, 3, 3, 3).astype(np.float64)}, "checker refuses"),
+    (_one("MaxPool", kernel_shape=[0, 0]), {}, "(here|checker)"),
+    (_one("MaxPool", kernel_shape=[10**9] * 2, pads=[10**9] * 4), {}, "(here|checker)"),
+    (_one("Conv", "w", dilations=[0, 0]), {"w": weight(2, 3, 3, 3)}, "(here|checker)"),
 ]  # fmt: skip
 
 
