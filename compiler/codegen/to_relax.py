@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compiler.codegen.layout import same_in_memory, turn
 from compiler.codegen.memory import Lifetime, plan_memory
 from compiler.codegen.schedules import candidates, template_named
-from compiler.codegen.schedules.emit import FLOAT, Emitter, address, load
+from compiler.codegen.schedules.emit import FLOAT, Emitter, address, view
 from compiler.codegen.schedules.template import Schedule, packed_size, write_function
-from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, statements, tirx
+from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, tirx
 from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel
 from compiler.target import Target
@@ -125,7 +126,7 @@ class _Network:
     """Writes the function that calls the kernels."""
 
     def __init__(self, plan: Plan, schedules: Schedules, target: Target) -> None:
-        self.plan = plan
+        self.plan, self.target = plan, target
         self.source = plan.inputs[0]
         self.functions: dict[Expr, Statement] = {}
         self.variables: dict[str, Expr] = {}
@@ -133,7 +134,7 @@ class _Network:
             symbol, function = kernel_function(kernel, schedules[signature], target)
             self.variables[signature] = ir.GlobalVar(symbol)
             self.functions[self.variables[signature]] = function
-        self.turned = {name for name in (self.source, plan.output) if not _same_in_memory(plan.types[name])}
+        self.turned = {name for name in (self.source, plan.output) if not same_in_memory(plan.types[name])}
         self.memory = plan_memory(self._lifetimes())
 
     def _lifetimes(self) -> list[Lifetime]:
@@ -165,7 +166,7 @@ class _Network:
             return _start(given if name == self.source else result)
 
         if self.source in self.turned:
-            _turn(emitter, given, workspace, self.memory.offsets[self.source], plan.types[self.source], True)
+            self._turn(emitter, self.source, given, workspace)
         if clock is not None:
             clock.read_into(times, 0)
         place = 0
@@ -177,11 +178,18 @@ class _Network:
             if clock is not None:
                 clock.read_into(times, index + 1)
         if plan.output in self.turned:
-            _turn(
-                emitter, result, workspace, self.memory.offsets[plan.output], plan.types[plan.output], False
-            )
+            self._turn(emitter, plan.output, result, workspace)
         buffers = [given, packed, result, *([times] if timed else [])]
         return tirx.PrimFunc(buffers, emitter.body()).with_attr("global_symbol", NETWORK)
+
+    def _turn(self, emitter: Emitter, name: str, outside: Expr, workspace: Expr) -> None:
+        """Copy the network's input into the workspace, or its result out of it, channels turned."""
+        shape, place, lanes = self.plan.types[name], self.memory.offsets[name], self.target.lanes
+        flat = view(emitter, outside.data, prod(shape), f"{name}_flat")
+        if name == self.source:
+            turn(emitter, flat, 0, workspace, place, shape, lanes, inwards=True)
+        else:
+            turn(emitter, workspace, place, flat, 0, shape, lanes, inwards=False)
 
 
 def interface(shape: Dimensions) -> tuple[int, ...]:
@@ -189,33 +197,8 @@ def interface(shape: Dimensions) -> tuple[int, ...]:
     return (1, *shape)
 
 
-def _same_in_memory(shape: Dimensions) -> bool:
-    """Whether channels first and channels last are the same bytes."""
-    return len(shape) < 3 or shape[0] == 1 or shape[1] * shape[2] == 1
-
-
 def _start(buffer: Expr) -> Expr:
     return tirx.address_of(tirx.BufferLoad(buffer, [0] * len(buffer.shape)))
-
-
-def _turn(
-    emitter: Emitter, outside: Expr, workspace: Expr, offset: int, shape: Dimensions, inwards: bool
-) -> None:
-    """Copy between channels first outside and channels last inside."""
-    channels, height, width = shape
-    with emitter.loop(height) as row, emitter.loop(width) as column:
-        place = emitter.let((row * width + column) * channels + offset)
-        for block in range(0, channels, _TURNED_AT_ONCE):
-            for channel in range(block, min(block + _TURNED_AT_ONCE, channels)):
-                where = [0, channel, row, column]
-                if inwards:
-                    emitter.store(workspace, place + channel, tirx.BufferLoad(outside, where))
-                else:
-                    value = load(workspace, place + channel)
-                    emitter.add(statements.BufferStore(outside, value, where))
-
-
-_TURNED_AT_ONCE = 16
 
 
 def relax_module(lowered: Lowered) -> Any:
