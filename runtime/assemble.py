@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections import Counter as Tally
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,7 +29,8 @@ from runtime.data.dataset import Split
 from runtime.events import read_events
 from runtime.files import FileProblem, read_json
 from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline, time_calls, time_untuned
-from runtime.report.values import History, MixedChoice, Point, Report
+from runtime.report.history import history_of
+from runtime.report.values import History, MixedChoice, Report
 from runtime.stages import BENCH, MODEL, WEIGHTS, Run
 from runtime.train import read_weights
 from runtime.workers import Workers
@@ -168,15 +168,19 @@ def _kernel_rows(
     """One row a distinct kernel: the median of its calls in the running network, slowest first."""
     times = time_calls(plan, weights, table.schedules, run.target, worker=workers.first)
     untuned = time_untuned(plan, weights, run.target, worker=workers.first)
-    calls = Tally(call.kernel.signature for call in plan.calls)
-    found: dict[str, tuple[list[float], list[float], list[str]]] = {}
-    for call, tuned_ms, untuned_ms in zip(plan.calls, times, untuned, strict=True):
-        row = found.setdefault(call.kernel.signature, ([], [], []))
-        for values, value in zip(row, (tuned_ms, untuned_ms, call.nodes[0]), strict=True):
-            values.append(value)  # type: ignore[arg-type]
+    places: dict[str, list[int]] = {}
+    for index, call in enumerate(plan.calls):
+        places.setdefault(call.kernel.signature, []).append(index)
     rows = [
-        kernel_row(signature, calls[signature], float(np.median(mine)), peak, float(np.median(naive)), places)
-        for signature, (mine, naive, places) in found.items()
+        kernel_row(
+            signature,
+            len(where),
+            float(np.median([times[index] for index in where])),
+            peak,
+            float(np.median([untuned[index] for index in where])),
+            [plan.calls[index].nodes[0] for index in where],
+        )
+        for signature, where in places.items()
     ]
     return tuple(sorted(rows, key=lambda row: -row.total_ms))
 
@@ -240,12 +244,5 @@ def _mixed(run: Run, network: Network) -> tuple[MixedChoice, ...]:
 
 
 def _history(path: Path) -> History:
-    """The points of a search's or training's log."""
-    if not path.is_file():
-        return History()
-    points = [
-        Point(e["step"], e.get("loss"), e.get("accuracy"), e.get("expected_ms"), e.get("entropy"))
-        for e in read_events(path)
-        if e["event"] in ("epoch", "architecture", "evaluation")
-    ]
-    return History(tuple(points))
+    """The course that a search's or training's log tells."""
+    return history_of(read_events(path)) if path.is_file() else History()

@@ -126,7 +126,9 @@ def override(file: syntax.File, text: str) -> syntax.File:
 def _statement(assignment: str) -> syntax.Setting | syntax.Cap:
     parsed, found = parse(Source("--set", f"search it {{ {assignment} }}"))
     searches = parsed.select(syntax.Search) if parsed is not None and not has_errors(found) else ()
-    statements = [*searches[0].settings, *searches[0].caps] if searches else []
+    statements: list[syntax.Setting | syntax.Cap] = []
+    for found_search in searches:
+        statements += [*found_search.settings, *found_search.caps]
     if len(statements) != 1:
         span = Source("--set", assignment).span(0, len(assignment))
         raise DiagnosticError(found or [Diagnostic("E0403", "not one setting", span, "write `epochs=2`")])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.architecture import Architecture, from_json, only, to_json, validate
+from compiler.ir.graph import Network
 from compiler.ir.text import print_network, print_space, read
 from compiler.passes.fuse import Plan, fuse
 from compiler.pricing import latency_costs, space_kernels
@@ -25,7 +26,6 @@ from runtime.files import sha256_file, write_atomic, write_json
 from runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from compiler.ir.graph import Network
     from compiler.latency import LatencyTable
     from compiler.target import Target
     from runtime.data.dataset import Dataset
@@ -105,8 +105,8 @@ class Run:
     def network(self) -> Network:
         """The derived network of the run folder."""
         network = read((self.folder / NETWORK).read_text(encoding="utf-8"))
-        assert not hasattr(network, "limits"), "a network, not a space"
-        return network  # type: ignore[return-value]
+        assert isinstance(network, Network), "a network, not a space"
+        return network
 
     def seconds(self) -> dict[str, float]:
         """The time of each stage before `bench`, in their order."""
@@ -241,7 +241,6 @@ def _derive_inputs(run: Run) -> Any:
 def _derive(run: Run) -> tuple[str, ...]:
     """The network, as a graph and as PyTorch source; limits are checked here, whatever made the architecture."""
     from compiler.codegen.to_pytorch import to_pytorch
-
     from compiler.derive import derive
     from compiler.ir.verify import verify_network
 

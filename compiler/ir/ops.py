@@ -248,12 +248,18 @@ def _linear_weights(operand: Dimensions, attributes: Attributes) -> Shapes:
     )
 
 
+def _channels(operand: Dimensions) -> int:
+    return operand[0] if len(operand) == 3 else operand[-1]
+
+
 def _norm_weights(operand: Dimensions, attributes: Attributes) -> Shapes:
-    return {"weight": operand[:1], "bias": operand[:1]}
+    channels = (_channels(operand),)
+    return {"weight": channels, "bias": channels}
 
 
 def _norm_statistics(operand: Dimensions, attributes: Attributes) -> Shapes:
-    return {"running_mean": operand[:1], "running_var": operand[:1]}
+    channels = (_channels(operand),)
+    return {"running_mean": channels, "running_var": channels}
 
 
 def _conv_macs(operand: Dimensions, result: Dimensions, attributes: Attributes) -> int:

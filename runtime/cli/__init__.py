@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import bundles, experiments, language, spaces
+from runtime.cli import bundles, experiments, language, machine, spaces
 
 app = typer.Typer(
     name="onepath",
@@ -54,10 +54,12 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     experiments.tune,
     experiments.build,
     experiments.bench,
+    machine.doctor,
 )
 for function in _COMMANDS:
     app.command()(function)
 app.add_typer(bundles.app, name="bundle")
+app.add_typer(machine.records_app, name="records")
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def reported() -> Iterator[None]:
     except DiagnosticError as problem:
         print(render(problem.diagnostics, "full", wants_colour(sys.stderr)), end="", file=sys.stderr)
         raise typer.Exit(NO) from None
-    except (OSError, CommandError, *_expected()) as problem:
+    except _expected() as problem:
         if type(problem).__name__ == "InfeasibleCap":
             print(f"onepath: {problem}", file=sys.stderr)
             raise typer.Exit(NO) from None
@@ -103,7 +103,8 @@ _EXPECTED = (
 
 def _expected() -> tuple[type[Exception], ...]:
     modules = sys.modules
-    return tuple(getattr(modules[module], name) for module, name in _EXPECTED if module in modules)
+    named = tuple(getattr(modules[module], name) for module, name in _EXPECTED if module in modules)
+    return (OSError, CommandError, *named)
 
 
 def _words(problem: Exception) -> str:
