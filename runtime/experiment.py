@@ -100,7 +100,7 @@ def _capped_target(search: SearchSettings | None) -> str | None:
     return next((cap.target for cap in caps if cap.metric == "latency" and cap.target), None)
 
 
-_OVERRIDE = re.compile(r"\s*(?:(search|train|target)\s*\.\s*)?(.+)", re.DOTALL)
+_OVERRIDE = re.compile(r"\s*(?:(search|train|target)\s*\.\s*)?(.*)", re.DOTALL)
 
 
 def override(file: syntax.File, text: str) -> syntax.File:

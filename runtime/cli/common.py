@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -73,9 +75,20 @@ def reported() -> Iterator[None]:
             print(f"onepath: {problem}", file=sys.stderr)
             raise typer.Exit(NO) from None
         fail(_words(problem))
+    except typer.Exit:
+        raise
+    except Exception as problem:
+        fail(f"a defect of Onepath: {type(problem).__name__}: {problem}; please report {_traceback_file()}")
     except KeyboardInterrupt:
         print("onepath: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _traceback_file() -> str:
+    """Where the present exception's traceback was written, for a report of the defect."""
+    with tempfile.NamedTemporaryFile("w", prefix="onepath-", suffix=".txt", delete=False) as file:
+        file.write(traceback.format_exc())
+    return file.name
 
 
 _EXPECTED = (

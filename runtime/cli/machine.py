@@ -64,7 +64,7 @@ def import_(
     """
     from runtime.records import Records, read_pack
 
-    rows = read_pack(pack.read_text(encoding="utf-8"), str(pack))
+    rows = read_pack(pack.read_text(encoding="utf-8", errors="replace"), str(pack))
     with Records(records) as database:
         before = len(database.rows())
         database.add_all(rows)

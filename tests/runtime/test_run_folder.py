@@ -1,0 +1,36 @@
+"""A stage is current only from the same inputs and with its files as it wrote them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.run_folder import RunFolder, digest
+
+
+def test_a_finished_stage_is_current(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    (tmp_path / "out.txt").write_text("one")
+    inputs = digest("settings", {"a": 1})
+    assert not folder.is_current("work", inputs)
+    folder.finish("work", inputs, ["out.txt"], 1.5)
+    assert folder.is_current("work", inputs)
+    assert folder.seconds() == {"work": 1.5}
+    assert not folder.is_current("work", digest("settings", {"a": 2}))
+
+
+def test_a_changed_or_missing_file_makes_it_stale(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    (tmp_path / "out.txt").write_text("one")
+    folder.finish("work", "inputs", ["out.txt"], 1.0)
+    (tmp_path / "out.txt").write_text("two")
+    assert not folder.is_current("work", "inputs")
+    (tmp_path / "out.txt").unlink()
+    assert not folder.is_current("work", "inputs")
+
+
+def test_a_damaged_state_is_no_state(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.finish("work", "inputs", [], 1.0)
+    state = tmp_path / "stages/work.json"
+    state.write_text(state.read_text().replace("inputs", "outputs", 1))
+    assert folder.record("work") is None
