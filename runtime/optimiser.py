@@ -31,6 +31,16 @@ class Optimiser:
     options: Sgd
     momenta: dict[str, Tensor] = field(default_factory=dict)
 
+    def descend(self, loss: Tensor, parameters: Mapping[str, nn.Parameter], lr: float) -> None:
+        """One update of `parameters` down the gradient of `loss`; those it does not depend on stay."""
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        found = {
+            name: gradient
+            for name, gradient in zip(parameters, gradients, strict=True)
+            if gradient is not None
+        }
+        self.step({name: parameters[name] for name in found}, found, lr)
+
     def step(
         self, parameters: Mapping[str, nn.Parameter], gradients: Mapping[str, Tensor], lr: float
     ) -> None:

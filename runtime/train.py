@@ -145,8 +145,7 @@ class _Training:
         self.module.train()
         logits = self.module(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.options.label_smoothing)
-        gradients = torch.autograd.grad(loss, list(self._parameters.values()))
-        self.optimiser.step(self._parameters, dict(zip(self._parameters, gradients, strict=True)), lr)
+        self.optimiser.descend(loss, self._parameters, lr)
         return float(loss.detach()), int((logits.detach().argmax(1) == labels).sum()), len(labels)
 
     def state(self) -> State:

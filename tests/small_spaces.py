@@ -110,6 +110,22 @@ def tiny_space() -> SpaceGraph:
     )
 
 
+def blocked_space() -> SpaceGraph:
+    """One layer whose candidates are a convolution and `zero`, which lets no gradient through."""
+    wiring, inner, none = Wiring(), Wiring("layer.conv."), Wiring("layer.none.")
+    stem = wiring.put("stem", "conv", wiring.enter((1, 8, 8)), out=4, kernel=3)
+    body = inner.build(
+        inner.put("bn", "bn", inner.put("conv", "conv", inner.enter((4, 8, 8)), out=4, kernel=3))
+    )
+    nothing = none.build(none.put("zero", "zero", none.enter((4, 8, 8))))
+    candidates = [
+        Candidate("conv", body, (("layer", "conv"),)),
+        Candidate("none", nothing, (("layer", "none"),)),
+    ]
+    pooled = wiring.put("pool", "global_pool", wiring.mixed("layer", stem, candidates))
+    return SpaceGraph("blocked", wiring.build(wiring.put("linear", "linear", pooled, out=10)))
+
+
 def derived(space: SpaceGraph, picks: Sequence[int]) -> Network:
     """The network along the picked candidates of a flattened space, nodes keeping their names."""
     wiring, remaining, names = Wiring(), iter(picks), dict[str, str]()

@@ -82,11 +82,9 @@ class PathTrainer:
         """One step of the weights along `paths`: no other tensor is read or changed."""
         torch.manual_seed(seed_of(self.options.seed, "search dropout", index))
         images, labels = self.batches[index]
-        parameters = self.supernet.path_parameters(paths)
         logits = self.supernet.logits(images, paths)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.options.label_smoothing)
-        gradients = torch.autograd.grad(loss, list(parameters.values()))
-        self.optimiser.step(parameters, dict(zip(parameters, gradients, strict=True)), lr)
+        self.optimiser.descend(loss, self.supernet.path_parameters(paths), lr)
         right = int((logits.detach().argmax(1) == labels).sum())
         value = float(loss.detach())
         if not math.isfinite(value):

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.torch
 
 PICKS = (0, 1, 2)
 NETWORK = derived(tiny_space(), PICKS)
-OPTIONS = TrainOptions(epochs=4, batch=32, optimiser=Sgd(lr=0.1), augmentation=Augmentation(1), recalibration_batches=3)
+OPTIONS = TrainOptions(
+    epochs=4, batch=32, optimiser=Sgd(lr=0.1), augmentation=Augmentation(1), recalibration_batches=3
+)
 
 
 @pytest.fixture(scope="module")

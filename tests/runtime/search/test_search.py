@@ -26,7 +26,7 @@ from runtime.search.options import InfeasibleCap, SearchOptions, SearchProblem  
 from runtime.search.paths import Latency  # noqa: E402
 from runtime.search.search import choose, search  # noqa: E402
 from runtime.train import read_weights  # noqa: E402
-from tests.small_spaces import derived, stacked_space, tiny_space  # noqa: E402
+from tests.small_spaces import blocked_space, derived, stacked_space, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -185,6 +185,17 @@ def test_other_forms_resume_too(digits: Dataset, tmp_path: Path, form: str) -> N
             search(tiny_space(), COSTS, digits, options, tmp_path / "b", progress=killer(step))
     assert outcome(tmp_path / "b", search(tiny_space(), COSTS, digits, options, tmp_path / "b")) == whole
     assert whole[0].latency_ms <= 2.0
+
+
+def test_a_candidate_that_lets_no_gradient_through(digits: Dataset, tmp_path: Path) -> None:
+    costs = LatencyCosts(0.0, {"layer": (1.0, 0.0)})
+    options = replace(OPTIONS, epochs=2, cap_ms=0.5)
+    result = search(blocked_space(), costs, digits, options, tmp_path)
+    assert result.choices == {"layer": "none"}
+    free = search(
+        blocked_space(), costs, digits, replace(options, cap_ms=None, alpha_lr=1.0), tmp_path / "free"
+    )
+    assert free.choices == {"layer": "conv"}
 
 
 def test_a_budget_fixes_the_plan_and_a_resume_keeps_it(digits: Dataset, tmp_path: Path) -> None:
