@@ -8,7 +8,7 @@ statistics, as the paths are trained, and leaves the running ones alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ from runtime.events import EventLog
 from runtime.loop import seconds_a_step
 from runtime.search.options import SearchProgress
 from runtime.search.paths import Latency, PathTrainer
-from runtime.search.penalty import ASCENT, Penalty
+from runtime.search.penalty import Penalty
 from runtime.search.plan import CALIBRATION_SHARE, Plan, make_plan
 
 UPDATES = ("recompute", "two_path")
@@ -72,7 +72,7 @@ class GradientSearch:
     def follow(self, plan: dict[str, Any]) -> None:
         """Take over the plan."""
         self.schedule = Plan.read(plan)
-        self.penalty = Penalty(self.latency.cap_ms, ASCENT / max(1, self.schedule.architecture_steps))
+        self.penalty = Penalty(self.latency.cap_ms, self.schedule.architecture_steps)
 
     def step(self, index: int, log: EventLog) -> None:
         """One weight step, and the architecture step that is due after it."""
@@ -184,7 +184,7 @@ class GradientSearch:
             "alpha_squares": self.squares,
             "alpha_counts": self.counts,
         }
-        return State({**shared.tensors, **own}, {**shared.numbers, "price": self.penalty.price})
+        return State({**shared.tensors, **own}, {**shared.numbers, "penalty": asdict(self.penalty)})
 
     def restore(self, state: State) -> None:
         """Go back to a state."""
@@ -195,4 +195,4 @@ class GradientSearch:
             state.tensors["alpha_squares"].clone(),
             state.tensors["alpha_counts"].clone(),
         )
-        self.penalty.price = float(state.numbers["price"])
+        self.penalty = Penalty(**state.numbers["penalty"])
