@@ -1,0 +1,1 @@
+"""What touches the world: data, devices, tuning, search, training, bundles, benchmarks, the command line."""

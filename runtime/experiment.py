@@ -106,7 +106,8 @@ _OVERRIDE = re.compile(r"\s*(?:(search|train|target)\s*\.\s*)?(.*)", re.DOTALL)
 def override(file: syntax.File, text: str) -> syntax.File:
     """The file with one setting replaced: `epochs=2`, `train.epochs=2`, `latency <= 2 ms on host`.
 
-    Without a section it goes to every search and recipe that has such a setting.
+    Without a section it goes to every search and recipe that has such a setting; `target.` means every
+    target, the built-in `host` too.
 
     Raises:
         DiagnosticError: the text is no setting.
@@ -116,11 +117,20 @@ def override(file: syntax.File, text: str) -> syntax.File:
     assert match is not None
     section, assignment = match[1], match[2]
     statement = _statement(assignment)
-    items = [_with(item, statement, section) for item in file.items]
-    if all(new is old for new, old in zip(items, file.items, strict=True)):
+    items = [_with(item, statement, section) for item in _with_host(file.items, section)]
+    if all(new is old for new, old in zip(items, file.items, strict=False)) and section != "target":
         where = f"a `{section}` section" if section else "a search or recipe"
         raise NoSuchPart(f"--set {text}: the file has no {where} that takes it")
     return replace(file, items=tuple(items))
+
+
+def _with_host(items: Sequence[syntax.Item], section: str | None) -> Sequence[syntax.Item]:
+    """The items, with the built-in target among them where targets are meant."""
+    names = {item.name for item in items if isinstance(item, syntax.Target)}
+    if section != "target" or HOST in names:
+        return items
+    span = Source("--set", "").span(0, 0)
+    return (*items, syntax.Target(HOST, (), span=span, name_span=span))
 
 
 def _statement(assignment: str) -> syntax.Setting | syntax.Cap:

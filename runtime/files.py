@@ -183,13 +183,24 @@ def write_tensors(
     schema: str = "onepath.tensors/1",
     metadata: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write arrays as safetensors, with schema, `metadata` and a checksum over names, types and bytes."""
+    """Write arrays as safetensors, with schema, `metadata` and a checksum over names, types and bytes.
+
+    Equal content gives equal bytes.
+    """
     ordered = {
         name: np.ascontiguousarray(tensors[name]).reshape(tensors[name].shape) for name in sorted(tensors)
     }
     notes = {**(metadata or {}), "schema": schema}
     notes["checksum"] = _tensor_checksum(ordered, notes)
-    return write_atomic(path, save(ordered, metadata=notes))
+    return write_atomic(path, _with_sorted_header(save(ordered, metadata=notes)))
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """A safetensors file with the keys of its JSON header in order: the library writes metadata in any."""
+    length = int.from_bytes(content[:8], "little")
+    header = canonical_json(json.loads(content[8 : 8 + length]))
+    padded = header + b" " * (-len(header) % 8)
+    return len(padded).to_bytes(8, "little") + padded + content[8 + length :]
 
 
 def read_tensors(

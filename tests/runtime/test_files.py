@@ -139,3 +139,11 @@ def test_a_second_writer_is_refused_and_a_dead_ones_lock_broken(tmp_path: Path) 
     with folder_lock(tmp_path, said.append):
         pass
     assert len(said) == 1
+
+
+def test_equal_tensors_have_equal_bytes(tmp_path: Path) -> None:
+    tensors = {name: np.arange(5, dtype=np.float32) for name in "cab"}
+    notes = {name: name for name in "qwertyuiop"}
+    paths = [write_tensors(tmp_path / f"{index}.safetensors", tensors, metadata=notes) for index in range(8)]
+    assert len({path.read_bytes() for path in paths}) == 1
+    assert read_tensors(paths[0])[1] == notes
