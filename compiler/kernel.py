@@ -71,6 +71,21 @@ class Kernel:
         )
 
     @property
+    def arithmetic_macs(self) -> int:
+        """The multiply-accumulates that meet an input: those on padding are left out, as a kernel may skip them."""
+        return sum(self._arithmetic(index) for index in range(len(self.steps)))
+
+    def _arithmetic(self, index: int) -> int:
+        step = self.steps[index]
+        operand, result = self.values[step.operands[0]], self.values[len(self.inputs) + index]
+        macs = OPERATORS[step.operator].macs(operand, result, step.settings)
+        if step.operator not in ("conv", "depthwise"):
+            return macs
+        taps = [_taps(size, out, step.settings) for size, out in zip(operand[1:], result[1:], strict=True)]
+        window = int(step.settings["kernel"])
+        return macs * taps[0] * taps[1] // (result[1] * result[2] * window**2)
+
+    @property
     def weights(self) -> tuple[tuple[int, str, Dimensions], ...]:
         """The constants it reads: (step, name, shape), PyTorch's names and layouts."""
         return tuple(
@@ -92,6 +107,15 @@ class Kernel:
         """The canonical text."""
         inputs = " ".join("x".join(map(str, shape)) for shape in self.inputs)
         return f"f32 nhwc ({inputs}) " + "; ".join(_step_text(step) for step in self.steps)
+
+
+def _taps(size: int, out: int, settings: Mapping[str, Literal]) -> int:
+    """Window positions inside the input, over all outputs along one axis."""
+    kernel, stride, padding, dilation = (
+        int(settings[n]) for n in ("kernel", "stride", "padding", "dilation")
+    )
+    places = (y * stride - padding + k * dilation for y in range(out) for k in range(kernel))
+    return sum(0 <= place < size for place in places)
 
 
 def _step_text(step: Step) -> str:

@@ -50,13 +50,13 @@ def kernel_row(
     untuned_time_ms: float | None = None,
     places: Sequence[str] = (),
 ) -> KernelRow:
-    """The row of a kernel that was timed; a multiply-accumulate counts as two operations.
+    """The row of a kernel that was timed; a multiply-accumulate counts as two operations, on padding as none.
 
     Raises:
         ValueError: it is no kernel's signature.
     """
     kernel = parse(signature)
-    gflops = 2 * kernel.macs / time_ms / 1e6
+    gflops = 2 * kernel.arithmetic_macs / time_ms / 1e6
     share, moved = gflops / peak_gflops, kernel.bytes_moved / time_ms / 1e6
     return KernelRow(signature, calls, time_ms, gflops, share, moved, untuned_time_ms, tuple(places))
 

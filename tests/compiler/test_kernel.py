@@ -41,3 +41,21 @@ def test_counts() -> None:
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a kernel"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"), [(3, 1, 1, 1), (7, 2, 3, 1), (3, 1, 2, 2), (1, 1, 0, 1)]
+)
+def test_arithmetic_leaves_padding_out(kernel: int, stride: int, padding: int, dilation: int) -> None:
+    settings = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation, "bias": False}
+    fused = Kernel(((5, 7, 6),), (Step("depthwise", tuple(settings.items()), (0,)),))
+    _, height, width = fused.output
+    count = sum(
+        0 <= y * stride - padding + i * dilation < 7 and 0 <= x * stride - padding + j * dilation < 6
+        for y in range(height)
+        for x in range(width)
+        for i in range(kernel)
+        for j in range(kernel)
+    )
+    assert fused.arithmetic_macs == 5 * count
+    assert fused.arithmetic_macs <= fused.macs
