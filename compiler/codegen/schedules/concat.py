@@ -25,7 +25,7 @@ from compiler.target import Target
 class Concat:
     """The template of `concat`."""
 
-    name = "concat"
+    name = "concat/1"
 
     def applies(self, kernel: Kernel) -> bool:
         """A concatenation first."""

@@ -25,7 +25,7 @@ from compiler.target import Target
 class Elementwise:
     """The template of kernels whose steps are all elementwise."""
 
-    name = "elementwise"
+    name = "elementwise/1"
 
     def applies(self, kernel: Kernel) -> bool:
         """No anchor."""

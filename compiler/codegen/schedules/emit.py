@@ -90,6 +90,7 @@ class Clock:
 
 
 _CLOCK_MONOTONIC = 1
+_READ, _SECOND_LEVEL, _DATA = 0, 2, 1
 _IN_PLACE = {"disable_lower_builtin": tirx.const(True, "bool")}
 """Keeps TVM from moving a small buffer from the stack to its pool of workspaces."""
 
@@ -117,6 +118,12 @@ class Emitter:
     def call(self, function: Expr, arguments: Sequence[Expr]) -> None:
         """Call a function of the same module."""
         self.add(statements.Evaluate(call(function, arguments)))
+
+    def prefetch(self, buffer: Expr, offset: Expr) -> None:
+        """Ask for a cache line to be brought to the second-level cache; harmless beyond the buffer's end."""
+        where = tirx.address_of(load(buffer, offset))
+        hint = [integer(value) for value in (_READ, _SECOND_LEVEL, _DATA)]
+        self.add(statements.Evaluate(ir.Call("tirx.prefetch", [where, *hint], ret_ty="void")))
 
     def let(self, value: Expr) -> Expr:
         """Name a value, so that using it twice computes it once."""

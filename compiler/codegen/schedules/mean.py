@@ -26,7 +26,7 @@ from compiler.target import Target
 class Mean:
     """The template of `global_pool`."""
 
-    name = "mean"
+    name = "mean/1"
 
     def applies(self, kernel: Kernel) -> bool:
         """A global pooling first."""

@@ -1,7 +1,8 @@
 """What a schedule template is, and what all of them share: the kernel taken apart, its function, its epilogue.
 
 A template writes the code of one family of kernels and is steered by a few integers, its parameters. The
-parameters are all that a tuning record keeps: the same kernel, target and parameters give the same code.
+parameters are all that a tuning record keeps: the same kernel, target and parameters give the same code. So a
+template's name carries a version, which is raised when the same parameters come to mean other code.
 """
 
 from __future__ import annotations
@@ -176,8 +177,8 @@ def write_function(
 ) -> Statement:
     """The kernel as a TIR function `symbol(inputs..., weights, output)` of plain pointers.
 
-    It returns 0, or the code of a failed parallel launch. It has a symbol of its own and the plain C calling convention, so that LLVM compiles it by itself and
-    the code that is measured is the code that ships.
+    It returns 0, or the code of a failed parallel launch. It has a symbol of its own and the plain C calling
+    convention, so that LLVM compiles it by itself and the code that is measured is the code that ships.
     """
     emitter = Emitter()
     names = [*[f"input{index}" for index in range(len(kernel.inputs))], "weights", "output"]

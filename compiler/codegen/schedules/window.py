@@ -46,6 +46,8 @@ Sums = dict[tuple[int, int], Register]
 """The registers of a tile, by pixel and first channel."""
 
 CHANNELS_FIRST, ROWS_FIRST, PIXELS_FIRST = 0, 1, 2
+CROWDED = 1.15
+"""What a tile loses that fills more than half of the registers, as measured on Zen 5."""
 LOWEST = -3.4028234663852886e38
 
 
@@ -82,23 +84,21 @@ def shape_of(kernel: Kernel, anatomy: Anatomy) -> Shape:
 class Windowed:
     """The template of `depthwise`, `max_pool` and `avg_pool`."""
 
-    name = "window"
+    name = "window/1"
 
     def applies(self, kernel: Kernel) -> bool:
         """A window over every channel by itself first."""
         return kernel.steps[0].operator in ("depthwise", "max_pool", "avg_pool")
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
-        """Tiles of 4 to 14 accumulators, those that cover the row with the least waste first."""
+        """Tiles in the order of a simple count of cycles, the channels' loop outside first."""
         shape = shape_of(kernel, dissect(kernel))
         tiles = sorted(_tiles(shape, target), key=lambda tile: (_cycles(shape, target, *tile), tile))
-        orders = (PIXELS_FIRST, ROWS_FIRST, CHANNELS_FIRST)
+        orders = enumerate((CHANNELS_FIRST, ROWS_FIRST, PIXELS_FIRST))
         ranked = [
-            (rank + 2.0 * place, tile, order)
-            for rank, tile in enumerate(tiles)
-            for place, order in enumerate(orders)
+            (rank + 3 * place, tile, order) for place, order in orders for rank, tile in enumerate(tiles)
         ]
-        ranked.sort(key=lambda item: item[0])
+        ranked.sort()
         return [
             {"pixels": pixels, "vectors": vectors, "order": order} for _, (pixels, vectors), order in ranked
         ]
@@ -124,12 +124,12 @@ class Windowed:
 
 def _tiles(shape: Shape, target: Target) -> list[tuple[int, int]]:
     most = -(-shape.channels // target.lanes)
-    room = target.registers - 4
+    room = target.registers * 2 // 3
     return [
         (pixels, vectors)
         for vectors in range(1, min(most, 4) + 1)
         for pixels in range(1, min(shape.columns.extent, 16) + 1)
-        if pixels * vectors + vectors <= room
+        if pixels * vectors <= room
     ]
 
 
@@ -143,9 +143,10 @@ def _cycles(shape: Shape, target: Target, pixels: int, vectors: int) -> float:
         loads = (min(inputs, pixels * window.kernel) + window.kernel) * width
         step = max(pixels * window.kernel * width / 2, loads / 2, 4.0 * window.kernel)
         total += run.count * (window.kernel * (step + 4) + 2 * pixels * width + 10)
-    clean = [tile for tile in tile_runs(window, pixels) if not tile.clean]
+    edges = sum(not tile.clean for tile in tile_runs(window, pixels))
     tiles = -(-window.extent // pixels)
-    return total * tiles * (1 + 0.02 * len(clean))
+    crowded = CROWDED if pixels * vectors > target.registers // 2 else 1.0
+    return crowded * total * tiles * (1 + 0.02 * edges)
 
 
 class _Writer:
