@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test lint check format bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -25,13 +25,14 @@ demo: setup  ## run examples/quickstart.space on Fashion-MNIST, from search to r
 test: setup  ## run the tests
 	$(BIN)/python -m pytest -q
 
-check: setup  ## format, lint, types, layers, dependencies, tests: before each commit
+lint: setup  ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(BIN)/python -m pytest -q
+
+check: lint test  ## all of it: before each commit
 
 format: setup  ## rewrite the sources in the house format
 	$(BIN)/ruff format .

@@ -46,14 +46,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     spaces.cost,
     spaces.sample,
     experiments.run,
-    experiments.profile,
-    experiments.search,
-    experiments.derive,
-    experiments.train,
-    experiments.export,
-    experiments.tune,
-    experiments.build,
-    experiments.bench,
+    *experiments.STAGE_COMMANDS,
     machine.doctor,
 )
 for function in _COMMANDS:

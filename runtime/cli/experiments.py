@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +33,9 @@ Given = Annotated[Path | None, typer.Option("--arch", help="an architecture file
 RecordsFile = Annotated[
     Path | None, typer.Option("--records", help="the records database; default one per user")
 ]
-Force = Annotated[bool, typer.Option("--force", help="do the last stage again even if nothing changed")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--restart", help="go on where it stopped, or do this stage anew")
+]
 
 
 def open_run(
@@ -132,164 +134,58 @@ def _print_plan(run: Run, form: Answer) -> None:
         print(f"{step.stage:8} {step.state:6} {step.title}{detail}")
 
 
-@command
-def profile(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    records: RecordsFile = None,
-    force: Force = False,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Time the tuned kernels of every candidate on the target, and fit the latency model: a latency table.
+STAGE_HELP = {
+    "profile": """Time the tuned kernels of every candidate on the target and fit the latency model: a latency table.
 
-    Example: onepath profile examples/quickstart.space --target host
-    """
-    _go(open_run(file, out, target, search, space, overrides, None, records), "profile", force, form)
+    Example: onepath profile examples/quickstart.space --target host""",
+    "search": """Search the space for the best network under the cap; ends with 1 where the result breaks it.
 
+    Example: onepath search examples/quickstart.space --set 'latency <= 1 ms on host'""",
+    "derive": """Make the network of an architecture: network.graph, and network.py, which needs only torch.
 
-@command
-def search(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    records: RecordsFile = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="go on with an interrupted search")
-    ] = True,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Search the space for the best network under the cap; ends with 1 where the result breaks it.
+    Example: onepath derive examples/quickstart.space --arch architecture.json --out runs/mine""",
+    "train": """Train the derived network by the file's recipe.
 
-    Example: onepath search examples/quickstart.space --set 'latency <= 1 ms on host'
-    """
-    this = open_run(file, out, target, search, space, overrides, None, records)
-    this.resume = resume
-    _go(this, "search", not resume, form)
+    Example: onepath train examples/quickstart.space --set train.epochs=2""",
+    "export": """Write the trained network as ONNX, batch norm folded.
+
+    Example: onepath export examples/quickstart.space""",
+    "tune": """Tune the kernels of the network found further; every measurement goes into the records.
+
+    Example: onepath tune examples/quickstart.space --set 'target.tune_budget=5 min'""",
+    "build": """Compile the network into a bundle: model.so, manifest.json, a runner, TVM's two runtime libraries.
+
+    Example: onepath build examples/quickstart.space""",
+    "bench": """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
+
+    Example: onepath bench examples/quickstart.space --restart""",
+}
+"""The stages that are commands, with their help."""
 
 
-@command
-def derive(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    arch: Given = None,
-    records: RecordsFile = None,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Make the network of an architecture: network.graph, and network.py, which needs only torch.
+def stage_command(stage: str) -> Callable[..., None]:
+    """The command that runs the pipeline up to `stage`; all of them take the same options."""
 
-    Example: onepath derive examples/quickstart.space --arch architecture.json --out runs/mine
-    """
-    _go(open_run(file, out, target, search, space, overrides, arch, records), "derive", False, form)
+    @command
+    def run_to_stage(
+        file: SpaceFile,
+        out: Out = None,
+        target: TargetName = None,
+        search: SearchName = None,
+        space: SpaceName = None,
+        overrides: Override = None,
+        arch: Given = None,
+        records: RecordsFile = None,
+        resume: Resume = True,
+        form: AnswerFormat = Answer.TEXT,
+    ) -> None:
+        run = open_run(file, out, target, search, space, overrides, arch, records)
+        run.resume = resume
+        _go(run, stage, not resume, form)
 
-
-@command
-def train(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    arch: Given = None,
-    records: RecordsFile = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="go on with an interrupted training")
-    ] = True,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Train the derived network by the file's recipe.
-
-    Example: onepath train examples/quickstart.space --set train.epochs=2
-    """
-    this = open_run(file, out, target, search, space, overrides, arch, records)
-    this.resume = resume
-    _go(this, "train", not resume, form)
+    run_to_stage.__name__ = stage
+    run_to_stage.__doc__ = STAGE_HELP[stage]
+    return run_to_stage
 
 
-@command
-def export(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    arch: Given = None,
-    records: RecordsFile = None,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Write the trained network as ONNX, batch norm folded.
-
-    Example: onepath export examples/quickstart.space
-    """
-    _go(open_run(file, out, target, search, space, overrides, arch, records), "export", False, form)
-
-
-@command
-def tune(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    arch: Given = None,
-    records: RecordsFile = None,
-    force: Force = False,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Tune the kernels of the network found further; every measurement goes into the records.
-
-    Example: onepath tune examples/quickstart.space --set 'target.tune_budget=5 min'
-    """
-    _go(open_run(file, out, target, search, space, overrides, arch, records), "tune", force, form)
-
-
-@command
-def build(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    arch: Given = None,
-    records: RecordsFile = None,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Compile the network into a bundle: model.so, manifest.json, a runner, TVM's two runtime libraries.
-
-    Example: onepath build examples/quickstart.space
-    """
-    _go(open_run(file, out, target, search, space, overrides, arch, records), "build", False, form)
-
-
-@command
-def bench(
-    file: SpaceFile,
-    out: Out = None,
-    target: TargetName = None,
-    search: SearchName = None,
-    space: SpaceName = None,
-    overrides: Override = None,
-    arch: Given = None,
-    records: RecordsFile = None,
-    force: Force = False,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
-
-    Example: onepath bench examples/quickstart.space --force
-    """
-    _go(open_run(file, out, target, search, space, overrides, arch, records), "bench", force, form)
+STAGE_COMMANDS = tuple(stage_command(stage) for stage in STAGE_HELP)
