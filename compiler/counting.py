@@ -18,7 +18,7 @@ from compiler.ir.graph import MIXED, Decision, Graph, Node, SpaceGraph
 
 Choices = dict[str, Literal]
 
-BRANCH_CAP = 200_000
+BRANCH_CAP = 20_000
 """Sub-problems that counting may meet before it gives up: bounds what a hostile space can cost."""
 
 

@@ -153,6 +153,11 @@ class GraphBuilder:
         """Record a decision that is made where this graph is reached."""
         self._decisions.append(decision)
 
+    @property
+    def decided(self) -> int:
+        """How many decisions were declared so far."""
+        return len(self._decisions)
+
     def __getitem__(self, name: str) -> Node:
         return self._nodes[name]
 

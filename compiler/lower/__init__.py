@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compiler.ir.expression import Value, normal
 from compiler.ir.graph import INPUT, Limit, Node, SpaceGraph
 from compiler.ir.ops import SIZE_CAP
 from compiler.ir.types import TensorType
 from compiler.lower import values
-from compiler.lower.scope import Context, Meaning, Place, Poisoned, Problem, Scope, Tensor
+from compiler.lower.scope import POISON, Context, Meaning, Place, Poisoned, Problem, Scope, Tensor
 from compiler.lower.values import as_tensor
 from compiler.lower.wiring import Wiring
 from dsl import syntax
@@ -59,6 +59,12 @@ class _Lowering:
         for constant in self.file.select(syntax.Constant):
             wiring.names = dict(constants)
             constants[constant.name] = wiring.bound(constant.value, outside)
+            if outside.scope.builder.decided:
+                message = "a constant of the file holds no decision"
+                hint = "bind it in the space, or give it as an argument"
+                self.report(Problem("E0303", message, constant.value.span, hint))
+                constants[constant.name] = POISON
+                outside = replace(outside, scope=Scope())
         wiring.names = constants
         return wiring
 

@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 from compiler.ir.expression import Literal, Value, apply, is_symbolic, settle, show
 from compiler.ir.ops import OPERATORS
 from compiler.lower import values
-from compiler.lower.scope import POISON, Context, Function, Meaning, Poison, Poisoned, Problem, Tensor
+from compiler.lower.scope import (
+    POISON,
+    Context,
+    Exhausted,
+    Function,
+    Meaning,
+    Poison,
+    Poisoned,
+    Problem,
+    Tensor,
+)
 from compiler.lower.values import as_tensor
 from dsl import syntax
 from dsl.source import Span
@@ -25,13 +35,15 @@ class Expressions:
     report: Report
 
     def value(self, node: syntax.Expr, context: Context) -> Meaning:
-        """What an expression means; wiring in it is applied to `context.here`."""
+        """What an expression means; wiring in it is applied to what reaches it."""
         return getattr(self, _METHODS[type(node)])(node, context)  # type: ignore[no-any-return]
 
     def guarded(self, function: Callable[[], Meaning], context: Context) -> Meaning:
         """What `function` gives, or poison where it reports a mistake."""
         try:
             return function()
+        except Exhausted:
+            raise
         except Problem as problem:
             self.report(problem, context)
         except Poisoned:
@@ -67,12 +79,14 @@ class Expressions:
         raise Problem("E0300", f"nothing is named `{node.name}` here", node.span)
 
     def here(self, node: syntax.In, context: Context) -> Meaning:
-        return self.entering(context, node.span)
+        return self.entering(context.aside, node.span)
 
     def entering(self, context: Context, span: Span) -> Tensor:
-        if context.here is None:
+        """The value that a step is applied to."""
+        current = context.piped or context.here
+        if current is None:
             raise Problem("E0309", "there is no `in` here", span)
-        return as_tensor(context.here, span)
+        return as_tensor(current, span)
 
     def attribute(self, node: syntax.Attr, context: Context) -> Meaning:
         """`.channels` of any tensor, `.height` and `.width` of images, `.tokens` of sequences."""
@@ -109,12 +123,22 @@ class Expressions:
         condition = self.truth(node.condition, context)
         if not is_symbolic(condition):
             return self.value(node.then if condition else node.otherwise, context)
-        then = values.as_value(self.value(node.then, context), node.then.span)
-        otherwise = values.as_value(self.value(node.otherwise, context), node.otherwise.span)
+        then, otherwise = (self._arm_value(each, context) for each in (node.then, node.otherwise))
         return values.attempt(node.span, lambda: apply("if", condition, then, otherwise))
 
+    def _arm_value(self, node: syntax.Expr, context: Context) -> Value:
+        """An arm of a value that a decision picks; a decision inside it would exist only with that arm."""
+        before = context.scope.builder.decided
+        value = values.as_value(self.value(node, context), node.span)
+        if context.scope.builder.decided > before:
+            message = (
+                "a decision inside `if … then … else` whose condition is a decision is not supported yet"
+            )
+            raise Problem("E0399", message, node.span, "bind it before, or use `if { … }` around the wiring")
+        return value
+
     def truth(self, node: syntax.Expr, context: Context) -> Value:
-        condition = settle(values.as_value(self.value(node, context), node.span))
+        condition = settle(values.as_value(self.value(node, context.aside), node.span))
         if not is_symbolic(condition) and not isinstance(condition, bool):
             raise Problem("E0311", f"a condition is true or false, not {show(condition)}", node.span)
         return condition
@@ -131,10 +155,10 @@ class Expressions:
         return values.decide(options, node, context, "choice")
 
     def _constant(self, node: syntax.Expr, context: Context) -> Literal:
-        return values.as_constant(self.value(node, context), node.span, "an option of a decision")
+        return values.as_constant(self.value(node, context.aside), node.span, "an option of a decision")
 
     def _option(self, node: syntax.Expr, context: Context) -> Literal:
-        meaning = self.value(node, replace(context, label=None))
+        meaning = self.value(node, replace(context.aside, label=None))
         if isinstance(meaning, Function):
             return meaning.name
         return values.as_constant(meaning, node.span, "an option of a decision")
@@ -149,10 +173,10 @@ class Expressions:
         return self.value(node.value, replace(context, label=node.name))
 
     def call(self, node: syntax.Call, context: Context, instance: str | None = None) -> Meaning:
-        """A function of values, or a block or an operator applied to `context.here`."""
+        """A function of values, or a block or an operator applied to what reaches it."""
         meaning = self.value(node.callee, context)
         if isinstance(meaning, Function) and meaning.name in values.FUNCTIONS:
-            arguments = [values.as_value(self.value(a.value, context), a.span) for a in node.args]
+            arguments = [values.as_value(self.value(a.value, context.aside), a.span) for a in node.args]
             return values.call_function(meaning.name, arguments, node.span)
         return self.apply(meaning, node.args, node.span, context, instance)
 
@@ -164,7 +188,7 @@ class Expressions:
         context: Context,
         instance: str | None = None,
     ) -> Meaning:
-        """Apply a block or an operator to `context.here`."""
+        """Apply a block or an operator to the value that reaches it."""
         raise NotImplementedError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from compiler.ir.expression import Value
@@ -18,6 +18,10 @@ class Problem(Exception):
     def __init__(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.span, self.hint = code, message, span, hint
+
+
+class Exhausted(Problem):
+    """A cap on the size of a space: lowering ends there, with this one diagnostic."""
 
 
 class Poisoned(Exception):
@@ -106,6 +110,7 @@ class Place:
 class Context:
     """What an expression sees: the value that entered its braces, its names, and how it came to be called.
 
+    `here` is what `in` means; `piped` is the value that reaches a step, where that is another one.
     `label` names a decision that the expression makes; `calls` are the block calls around it, outermost
     first; `instance` says that the next block called is this place itself (a candidate that is one call);
     `assuming` is what the decisions must be for this place to be reached.
@@ -119,3 +124,14 @@ class Context:
     calls: tuple[tuple[str, Span], ...] = ()
     instance: bool = False
     assuming: Value = True
+    piped: Tensor | Poison | None = None
+
+    @property
+    def aside(self) -> Context:
+        """For arguments, conditions and counts, which belong to the braces around them and not to the pipe."""
+        return self if self.piped is None else replace(self, piped=None)
+
+    @property
+    def inside(self) -> Context:
+        """For a body: the value that reaches it is what `in` means there."""
+        return replace(self, here=self.piped or self.here, piped=None)

@@ -30,6 +30,7 @@ from compiler.lower.expressions import Expressions
 from compiler.lower.scope import (
     POISON,
     Context,
+    Exhausted,
     Function,
     Meaning,
     Poison,
@@ -43,9 +44,10 @@ from dsl import syntax
 from dsl.source import Span
 
 CALL_DEPTH_CAP = 64
-NODE_CAP = 100_000
+NODE_CAP = 20_000
+BODY_CAP = 20_000
 REPEAT_CAP = 10_000
-"""Caps on recursion, on nodes and on iterations, looked at before anything is expanded."""
+"""Caps on recursion, operators, bodies and iterations: a hostile file is answered within about a second."""
 
 
 Arms = Mapping[Literal, Callable[[Context], Meaning]]
@@ -57,16 +59,25 @@ class Wiring(Expressions):
     """Lowers steps, too: each adds nodes to the graph of `context.scope`."""
 
     nodes: int = field(default=0)
+    bodies: int = field(default=0)
 
     def body(self, body: syntax.Body, context: Context) -> Meaning:
         """The result of bindings and a pipe; the bindings see `in` as it entered the braces."""
+        self._expand(body.span)
+        context = context.inside
         names = dict(context.names)
         for binding in body.bindings:
             inner = replace(context, names=names, label=binding.name)
             names[binding.name] = self.bound(binding.value, inner)
         if body.result is None:
             return POISON
-        return self.bound(body.result, replace(context, names=names, label=None))
+        return self.bound(body.result, replace(context, names=names))
+
+    def _expand(self, span: Span) -> None:
+        self.bodies += 1
+        if self.bodies > BODY_CAP:
+            message = f"the space expands to more than {BODY_CAP:,} bodies of blocks, repeats and branches"
+            raise Exhausted("E0313", message, span)
 
     def pipe(self, pipe: syntax.Pipe, context: Context) -> Meaning:
         """Apply each step to the value before it; the first may name the tensor to start at."""
@@ -76,7 +87,7 @@ class Wiring(Expressions):
                 current = self._head(step, context)
             else:
                 here = as_tensor(current, pipe.steps[index - 1].span)
-                current = self.step(step, replace(context, here=here))
+                current = self.step(step, replace(context, piped=here))
         return current
 
     def _head(self, step: syntax.Expr, context: Context) -> Meaning:
@@ -87,7 +98,7 @@ class Wiring(Expressions):
         return self.step(step, context)
 
     def step(self, step: syntax.Expr, context: Context) -> Meaning:
-        """Apply one step to `context.here`."""
+        """Apply one step to the value that reaches it."""
         if isinstance(step, syntax.Ref | syntax.Attr | syntax.ChooseValue):
             return self.apply(self.value(step, context), (), step.span, context)
         if isinstance(step, syntax.Named) and isinstance(step.value, syntax.Ref):
@@ -102,7 +113,7 @@ class Wiring(Expressions):
         context: Context,
         instance: str | None = None,
     ) -> Meaning:
-        """Apply a block or an operator to `context.here`."""
+        """Apply a block or an operator to the value that reaches it."""
         if isinstance(meaning, Poison):
             raise Poisoned
         if isinstance(meaning, Function) and meaning.name in self.blocks:
@@ -136,7 +147,7 @@ class Wiring(Expressions):
         known = [attribute.name for attribute in operator.attributes]
         given: dict[str, Value] = {}
         for parameter, arg in bind_arguments(known, args, name):
-            meaning = self.value(arg.value, replace(context, label=parameter))
+            meaning = self.value(arg.value, replace(context.aside, label=parameter))
             given[parameter] = values.as_value(meaning, arg.value.span)
         here = self.entering(context, span)
         return self._add(name, [here], given, span, context)
@@ -147,7 +158,7 @@ class Wiring(Expressions):
         """A node for an operator, its type inferred."""
         self.nodes += 1
         if self.nodes > NODE_CAP:
-            raise Problem("E0313", f"the space has more than {NODE_CAP:,} operators", span)
+            raise Exhausted("E0313", f"the space has more than {NODE_CAP:,} operators", span)
         operator = OPERATORS[name]
         entered = [context.scope.enter(operand) for operand in operands]
         try:
@@ -180,7 +191,8 @@ class Wiring(Expressions):
             if context.instance and instance is None
             else context.place.below(instance or block.name)
         )
-        callee = Context(context.scope, context.here, {}, place, None, (*context.calls, (block.name, span)))
+        calls = (*context.calls, (block.name, span))
+        callee = replace(context.inside, names={}, place=place, calls=calls, label=None, instance=False)
         names: dict[str, Meaning] = {}
         for parameter in block.params:
             names[parameter.name] = self._parameter(parameter, given, replace(callee, names=names), span)
@@ -192,7 +204,7 @@ class Wiring(Expressions):
         known = [parameter.name for parameter in block.params]
         given: dict[str, Meaning] = {}
         for parameter, arg in bind_arguments(known, args, block.name):
-            inner = replace(context, label=parameter, instance=False)
+            inner = replace(context.aside, label=parameter, instance=False)
             given[parameter] = self.bound(arg.value, inner)
         return given
 
@@ -209,7 +221,7 @@ class Wiring(Expressions):
 
     def merge_call(self, node: syntax.MergeCall, context: Context) -> Meaning:
         """`add(x, y)`: reads its arguments only."""
-        operands = [as_tensor(self.value(arg.value, context), arg.value.span) for arg in node.args]
+        operands = [as_tensor(self.value(arg.value, context.aside), arg.value.span) for arg in node.args]
         return self._add(node.kind, operands, {}, node.span, context)
 
     def merge_branches(self, node: syntax.MergeBranches, context: Context) -> Meaning:
@@ -272,7 +284,7 @@ class Wiring(Expressions):
         """The body, count times over; an iteration beyond an elastic count passes its input on."""
         if node.tied:
             raise Problem("E0399", "`tied repeat` is not supported yet", node.span)
-        counting = replace(context, label=context.label or "depth", instance=False)
+        counting = replace(context.aside, label=context.label or "depth", instance=False)
         count = values.as_value(self.value(node.count, counting), node.count.span)
         least, most = self._bounds(count, node.count.span)
         current: Meaning = self.entering(context, node.span)
@@ -280,7 +292,7 @@ class Wiring(Expressions):
             here = as_tensor(current, node.body.span)
             place = context.place.below(f"{node.index or 'repeat'}{iteration}")
             names = {**context.names, node.index: iteration} if node.index else context.names
-            inner = replace(context, here=here, place=place, names=names, label=None, instance=False)
+            inner = replace(context, piped=here, place=place, names=names, label=None, instance=False)
             if iteration <= least:
                 current = self.body(node.body, inner)
             else:
@@ -334,7 +346,7 @@ class Wiring(Expressions):
         for key, arm in arms.items():
             scope = Scope()
             assuming = both(context.assuming, apply("==", selector, key))
-            inner = replace(context, scope=scope, here=scope.enter(here), assuming=assuming)
+            inner = replace(context, scope=scope, piped=scope.enter(here), assuming=assuming)
             meaning = self.guarded(partial(self._entered, arm, inner, span), inner)
             if isinstance(meaning, Tensor):
                 results[key] = meaning

@@ -83,7 +83,7 @@ def test_branches_merge() -> None:
 
 
 def test_an_elastic_width_reaches_the_next_layer() -> None:
-    graph = space("conv(choose(4, 8), 1) -> conv(in.channels * 2, 1) -> global_pool -> linear(10)")
+    graph = space("x = conv(choose(4, 8) as out, 1)\nx -> conv(x.channels * 2, 1) -> global_pool")
     small, large = (cost(derive(graph, {"out": out})).params for out in (4, 8))
     assert (small, large) == (3 * 4 + 4 * 8 + 8 * 10 + 10, 3 * 8 + 8 * 16 + 16 * 10 + 10)
 
@@ -119,6 +119,13 @@ MISTAKES = {
         "E0303",
     ),
     "no candidate stands": ("choose { a: relu when 1 == 2 } -> global_pool", "E0316"),
+    "a doubling recursion": ("double(40) -> global_pool", "E0313"),
+    "a choosing recursion": ("choosing(30) -> global_pool", "E0313"),
+    "repeats of nothing": ("repeat 10000 { repeat 10000 { if 1 > 2 { relu } } } -> global_pool", "E0313"),
+    "a decision in an arm that may not be taken": (
+        "e = choose(1, 2)\nk = if e == 1 then choose(3, 5) else 7\nconv(3, k) -> global_pool",
+        "E0399",
+    ),
     "tied, not supported yet": ("tied repeat 2 { relu } -> global_pool", "E0399"),
     "subsets, not supported yet": (
         "add choose 2 of { a: relu | c: relu6 | d: identity } -> global_pool",
@@ -127,10 +134,16 @@ MISTAKES = {
 }
 
 
+RECURSION = """
+block double(n) { if n > 0 { double(n - 1) -> double(n - 1) } }
+block choosing(n) { if n > 0 { choose { x: choosing(n - 1) | y: choosing(n - 1) } } }
+"""
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_has_one_diagnostic(name: str) -> None:
     body, code = MISTAKES[name]
-    assert [found for found, _, _ in codes(written(body))] == [code]
+    assert [found for found, _, _ in codes(written(body, before=RECURSION))] == [code]
 
 
 def test_a_mistake_in_a_block_is_said_once_with_its_calls() -> None:
@@ -183,3 +196,29 @@ def test_a_file_uses_blocks_of_another(tmp_path: Path) -> None:
     assert [(each.code, Path(each.span.source.name).name) for each in found] == [("E0320", "wrong.space")]
     _, found = analyse(Source(str(main), body.replace("NAME", "absent")))
     assert len(found) == 1
+
+
+def test_in_of_an_argument_is_that_of_the_braces_around_it() -> None:
+    """Not the value that reaches the step: rule 3."""
+    graph = space(
+        "conv(2, 1) -> conv(in.channels * 5, 1) -> concat(in, conv(4, 1)) -> global_pool", "[8, 8, 8]"
+    )
+    widths = [node.type.channels for node in graph.graph.nodes if node.op in ("conv", "concat")]
+    assert widths == [2, 40, 4, 12]
+    nested = space(
+        "conv(2, 1) -> if in.channels == 8 { conv(in.channels, 1) -> conv(7, 1) } -> global_pool", "[8, 8, 8]"
+    )
+    assert [node.type.channels for node in nested.graph.nodes if node.op == "conv"] == [2, 2, 7]
+
+
+def test_in_of_a_default_is_what_enters_the_block() -> None:
+    graph = space(
+        "conv(2, 1) -> b -> global_pool", "[8, 8, 8]", "block b(width = in.channels) { conv(width * 3, 1) }"
+    )
+    assert [node.type.channels for node in graph.graph.nodes if node.op == "conv"] == [2, 6]
+
+
+def test_a_constant_holds_no_decision() -> None:
+    assert [
+        code for code, _, _ in codes(written("conv(3, w) -> global_pool", before="w = 2 * choose(1, 3)"))
+    ] == ["E0303"]
