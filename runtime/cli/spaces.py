@@ -75,10 +75,10 @@ def show(
     from compiler.ir.text import print_network, print_space
     from compiler.passes.pipeline import run_passes
 
-    graph = load_space(file, space)
-    graph = run_passes(graph) if flat else graph
+    original = load_space(file, space)
+    graph = run_passes(original) if flat else original
     if arch is not None:
-        network = derive(graph, load_architecture(arch, graph).choices)
+        network = derive(graph, load_architecture(arch, original).choices)
         text, root = print_network(network), network.graph
     else:
         text, root = print_space(graph), graph.graph

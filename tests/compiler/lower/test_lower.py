@@ -200,11 +200,10 @@ def test_a_file_uses_blocks_of_another(tmp_path: Path) -> None:
 
 def test_in_of_an_argument_is_that_of_the_braces_around_it() -> None:
     """Not the value that reaches the step: rule 3."""
-    graph = space(
-        "conv(2, 1) -> conv(in.channels * 5, 1) -> concat(in, conv(4, 1)) -> global_pool", "[8, 8, 8]"
-    )
-    widths = [node.type.channels for node in graph.graph.nodes if node.op in ("conv", "concat")]
-    assert widths == [2, 40, 4, 12]
+    graph = space("conv(2, 1) -> conv(in.channels * 5, 1) -> global_pool", "[8, 8, 8]")
+    assert [node.type.channels for node in graph.graph.nodes if node.op == "conv"] == [2, 40]
+    merged = space("conv(2, 1) -> concat(in, conv(4, 1)) -> global_pool", "[8, 8, 8]")
+    assert [node.type.channels for node in merged.graph.nodes if node.op == "concat"] == [12]
     nested = space(
         "conv(2, 1) -> if in.channels == 8 { conv(in.channels, 1) -> conv(7, 1) } -> global_pool", "[8, 8, 8]"
     )
