@@ -29,7 +29,7 @@ from runtime.optimiser import Optimiser, Schedule, Sgd
 WEIGHTS_SCHEMA = "onepath.weights/1"
 CALIBRATION_SHARE = 0.03
 """The share of a time budget that goes into measuring a step."""
-FINISH_SHARE = 0.03
+FINISH_SHARE = 0.08
 """The share that is kept for statistics, evaluation and writing."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from runtime.search.options import SearchOptions
 
-FINISH_SHARE = 0.05
+FINISH_SHARE = 0.08
 """The share of a time budget that is kept for judging and writing the result."""
 CALIBRATION_SHARE = 0.04
 """The share that goes into measuring the steps."""
