@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from dsl.settings import (
     Adam,
+    Augment,
     Data,
     Evolution,
     Gradient,
@@ -123,6 +124,17 @@ STRATEGIES = (
     Form("random", Random, (Key("samples", "count", "networks drawn", least=1),)),
 )
 
+AUGMENTS = (
+    Form(
+        "standard",
+        Augment,
+        (
+            Key("crop", "count", "largest random shift in pixels", most=64),
+            Key("flip", "flag", "flip every second image horizontally"),
+        ),
+    ),
+)
+
 _DATA = Key("data", "call", "data set", forms=DATA)
 _SEED = Key("seed", "count", "seed of every random stream", most=2**63 - 1)
 _EPOCHS = Key("epochs", "count", "passes over the training data")
@@ -130,6 +142,7 @@ _BATCH = Key("batch", "count", "images a step", least=1)
 _OPTIMIZER = Key("optimizer", "call", "optimiser of the weights", forms=OPTIMIZERS)
 _SCHEDULE = Key("schedule", "word", "course of the learning rate", words=("cosine", "constant"))
 _SMOOTHING = Key("label_smoothing", "fraction", "label smoothing")
+_AUGMENT = Key("augment", "call", "random changes of training images", forms=AUGMENTS)
 
 TARGET = (
     Key("kind", "text", "code generator"),
@@ -151,6 +164,7 @@ SEARCH = (
     _BATCH,
     Key("validation", "fraction", "fraction of the training data that choices are made on"),
     _SMOOTHING,
+    _AUGMENT,
     _SEED,
     Key("budget", "time", "time for the search; it ends early with what it has"),
     Key("profile_budget", "time", "time for filling the latency table"),
@@ -162,6 +176,8 @@ TRAIN = (
     _OPTIMIZER,
     _SCHEDULE,
     _SMOOTHING,
+    _AUGMENT,
+    Key("initial", "word", "weights to start from", words=("random", "supernet")),
     _SEED,
     Key("budget", "time", "time for training; it ends early with what it has"),
 )

@@ -41,6 +41,14 @@ Optimizer: TypeAlias = Sgd | Adam
 
 
 @dataclass(frozen=True, slots=True)
+class Augment:
+    """Random changes of training images: shifts of up to `crop` pixels, horizontal flips of every second one."""
+
+    crop: int = 0
+    flip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Gradient:
     """Binary gates with gradients. `every` weight steps make one architecture step; none in `delay` epochs."""
 
@@ -120,6 +128,7 @@ class SearchSettings:
     batch: int = 256
     validation: float = 0.2
     label_smoothing: float = 0.1
+    augment: Augment = Augment()
     seed: int = 0
     budget: float | None = None
     profile_budget: float | None = None
@@ -128,7 +137,10 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """A training recipe; `data` and `seed` are the search's where the recipe has none of its own."""
+    """A training recipe; `data` and `seed` are the search's where the recipe has none of its own.
+
+    `initial` says which weights it starts from: new ones, or those that the network had in the supernet.
+    """
 
     space: str
     data: Data | None
@@ -138,6 +150,8 @@ class TrainSettings:
     optimizer: Optimizer = Sgd()
     schedule: Literal["cosine", "constant"] = "cosine"
     label_smoothing: float = 0.1
+    augment: Augment = Augment()
+    initial: Literal["random", "supernet"] = "random"
     budget: float | None = None
 
 

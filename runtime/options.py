@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsl.settings import Adam, Data, Gradient, Optimizer, Random, SearchSettings, TrainSettings
+from runtime.data.batches import Augmentation
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.experiment import Experiment, NoSuchPart
@@ -61,6 +62,7 @@ def search_options(settings: SearchSettings, target: str) -> SearchOptions:
         "optimiser": _sgd(settings.optimizer, "search"),
         "schedule": Schedule(settings.schedule, ramp=0.02),
         "label_smoothing": settings.label_smoothing,
+        "augmentation": Augmentation(settings.augment.crop, settings.augment.flip),
         "cap_ms": _cap_ms(settings, target),
         "seed": settings.seed,
         "budget_s": settings.budget,
@@ -102,6 +104,7 @@ def train_options(settings: TrainSettings) -> TrainOptions:
         _sgd(settings.optimizer, "train"),
         Schedule(settings.schedule, ramp=0.05),
         settings.label_smoothing,
+        Augmentation(settings.augment.crop, settings.augment.flip),
         seed=settings.seed,
         budget_s=settings.budget,
     )

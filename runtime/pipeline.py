@@ -65,6 +65,8 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
     inputs = digest(stage.name, stage.inputs(run))
     if not force and run.folder.is_current(stage.name, inputs):
         return
+    # What was begun from other inputs is no start for these.
+    run.resume = not force and run.folder.begin(stage.name, inputs)
     began = time.monotonic()
     with _announced(run, stage):
         outputs = stage.run(run)

@@ -36,7 +36,7 @@ from runtime.console import Progress, Silent
 from runtime.device import fingerprint
 from runtime.measure import compile_plan, probe_noise, random_weights, time_library
 from runtime.records import Record, Records, best_of, digest, key_of
-from runtime.tune import TRIALS, tune
+from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Worker, WorkerFailed, Workers
 
 TUNING_SHARE = 0.7
@@ -156,7 +156,7 @@ def profile(
             workers=workers,
             **({} if footprint is None else {"footprint_bytes": footprint}),
         )
-        rows = records.rows(kernels, key_of(target))
+        rows = usable(records, kernels, key_of(target))
         best = best_of(rows)
         schedules = {
             signature: best[signature].schedule if signature in best else candidates(kernel, target)[0]
@@ -208,7 +208,7 @@ def tune_network(
             progress=progress,
             workers=workers,
         )
-        rows = database.rows(plan.kernels, key_of(target))
+        rows = usable(database, plan.kernels, key_of(target))
         best = best_of(rows)
         held = {name: table.schedules[name] for name in plan.kernels if name in table.entries}
         schedules = {

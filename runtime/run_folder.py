@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.files import FileProblem, canonical_json, read_json, sha256_file, write_json
+from runtime.files import FileProblem, canonical_json, read_json, sha256_file, write_atomic, write_json
 
 SCHEMA = "onepath.stage/1"
 
@@ -60,6 +60,14 @@ class RunFolder:
     def _holds(self, name: str, expected: str) -> bool:
         path = self.path / name
         return path.is_file() and sha256_file(path) == expected
+
+    def begin(self, stage: str, inputs: str) -> bool:
+        """Note that a stage is begun; whether an earlier attempt at it was begun from the same inputs."""
+        path = self.path / "stages" / f"{stage}.begun"
+        same = path.is_file() and path.read_text(encoding="utf-8", errors="replace") == inputs
+        if not same:
+            write_atomic(path, inputs)
+        return same
 
     def finish(
         self,

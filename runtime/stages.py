@@ -269,7 +269,7 @@ def _train_inputs(run: Run) -> Any:
 def _initial(run: Run) -> str:
     """The supernet's weights, where the recipe starts from them and the search left some."""
     recipe, name = run.experiment.train, "search/supernet_path.safetensors"
-    wanted = recipe is not None and getattr(recipe, "initial", "supernet") == "supernet" and run.given is None
+    wanted = recipe is not None and recipe.initial == "supernet" and run.given is None
     return name if wanted and (run.folder / name).is_file() else ""
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules import TEMPLATES, candidates
 from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
 from runtime.console import Progress, Silent
-from runtime.records import Record, Records, best_of, key_of
+from runtime.records import Key, Record, Records, best_of, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 
 TRIALS = 8
@@ -39,6 +39,12 @@ CLOSE = 1.15
 
 class NothingMeasured(Exception):
     """Not one candidate could be built and run; the message says why the first failed."""
+
+
+def usable(records: Records, signatures: Iterable[str], key: Key) -> list[Record]:
+    """The records of some kernels whose schedules this version can still build."""
+    known = {template.name for template in TEMPLATES}
+    return [row for row in records.rows(signatures, key) if row.schedule.template in known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.begin = time.monotonic()
         self.key = key_of(self.target)
-        held = self.records.rows(self.kernels, self.key)
+        held = usable(self.records, self.kernels, self.key)
         best = best_of(held)
         for signature, kernel in self.kernels.items():
             tried = {record.schedule for record in held if record.signature == signature}
@@ -259,7 +265,7 @@ class _Run:
     def finals(self) -> None:
         """Let the fastest schedules of each kernel run in turns, and keep those times."""
         assert self.workers is not None
-        rows = self.records.rows(self.improved, self.key)
+        rows = usable(self.records, self.improved, self.key)
         finals = [final for signature in sorted(self.improved) if (final := _finalists(rows, signature))]
         size = BUILDS_PER_ROUND * len(self.workers.all)
         for start in range(0, len(finals), size):
@@ -303,7 +309,7 @@ class _Run:
         Raises:
             NothingMeasured: there is none.
         """
-        best = best_of(self.records.rows(self.kernels, self.key))
+        best = best_of(usable(self.records, self.kernels, self.key))
         if self.kernels and not best:
             reason = self.first_failure or "the budget ended before the first measurement"
             raise NothingMeasured(f"no schedule of {len(self.kernels)} kernels could be measured: {reason}")

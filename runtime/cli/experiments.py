@@ -180,7 +180,6 @@ def stage_command(stage: str) -> Callable[..., None]:
         form: AnswerFormat = Answer.TEXT,
     ) -> None:
         run = open_run(file, out, target, search, space, overrides, arch, records)
-        run.resume = resume
         _go(run, stage, not resume, form)
 
     run_to_stage.__name__ = stage
