@@ -15,7 +15,7 @@ from dsl.modules import Read, link
 from dsl.parser import parse
 from dsl.reading import read
 from dsl.signature import Parameter, Signature
-from dsl.source import Source
+from dsl.source import Source, Span
 
 SIGNATURES: Mapping[str, Signature] = {
     name: Signature(name, tuple(Parameter(a.name, a.required) for a in operator.attributes))
@@ -48,11 +48,11 @@ def analyse(source: Source, read_file: Read = read_used) -> tuple[syntax.File | 
 
 def _said(diagnostic: Diagnostic, found: list[Diagnostic]) -> bool:
     """Whether a static check found something at the same place already."""
-    span = diagnostic.span
-    return any(
-        other.severity == "error" and other.span.start < span.end and span.start < other.span.end
-        for other in found
-    )
+    return any(other.severity == "error" and _overlap(other.span, diagnostic.span) for other in found)
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.source is other.source and one.start < other.end and other.start < one.end
 
 
 def sound(source: Source) -> syntax.File:

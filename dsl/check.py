@@ -44,13 +44,17 @@ def _holds(outer: Span, inner: Span) -> bool:
 
 
 def _lost_names(file: syntax.File, spelling: Sequence[Diagnostic]) -> frozenset[str]:
-    """Names that look defined in a text with syntax errors, or stand beside one."""
-    if not spelling:
-        return frozenset()
+    """Names that look defined in the file's text where it has syntax errors, or stand beside one.
+
+    Errors of a file that it uses lose no name here: its `use` stays in the tree (`dsl.modules`).
+    """
     source = file.span.source
+    here = [each for each in spelling if each.span.source is source]
+    if not here:
+        return frozenset()
     declared = re.findall(r"\b(?:block|space|target)\s+(\w+)", source.text)
     constants = re.findall(r"^\s*(\w+)\s*=", source.text, re.MULTILINE)
-    nearby = [word for each in spelling for word in re.findall(r"\w+", source.line(each.span.line))]
+    nearby = [word for each in here for word in re.findall(r"\w+", source.line(each.span.line))]
     return frozenset([*declared, *constants, *nearby])
 
 

@@ -169,11 +169,12 @@ LOWERING_CODES = (
     Code(
         "E0325",
         "a file has no such space",
-        "Where a file has several spaces, say which.",
+        "Where a file has several spaces, say which with `--space NAME`. A file without a space is there to be used\n"
+        "by others (`use`); nothing can be counted, shown or run of it.",
     ),
     Code(
         "E0399",
         "this is not supported yet",
-        "The language says what this means, and this release does not do it.",
+        "The language says what this means, and this release does not do it. docs/language.md lists what is missing.",
     ),
 )

@@ -124,10 +124,8 @@ TEXT_CODES = (
         "there is no `in` here",
         "`in` is the value that entered the innermost braces. Nothing enters a file, and a space with several\n"
         "inputs has no `in`: a pipe there starts at an input by name.",
-        "space s {\n    input left [3, 8, 8]\n    input right [3, 8, 8]\n    output [3, 8, 8]\n"
-        "    add(relu -> bn, left, right)\n}",
-        "space s {\n    input left [3, 8, 8]\n    input right [3, 8, 8]\n    output [3, 8, 8]\n"
-        "    add(left -> relu -> bn, right)\n}",
+        "width = in.channels * 2\nblock a { conv(width, 3) }",
+        "block a {\n    width = in.channels * 2\n    conv(width, 3)\n}",
     ),
     Code(
         "E0106",

@@ -72,12 +72,22 @@ def load_experiment(
         raise DiagnosticError(found)
     chosen = _search(settings, search, space)
     graph = lower(file, chosen.space if chosen else space)
-    wanted = target or _capped_target(chosen) or HOST
-    if wanted not in settings.targets:
-        known = listed([f"`{name}`" for name in settings.targets], "and")
-        raise NoSuchPart(f"no target is named `{wanted}`; there are {known}")
+    wanted = target_named(settings, target or _capped_target(chosen) or HOST)
     recipe = settings.recipe_of(graph.name)
-    return Experiment(source, graph, settings.targets[wanted], chosen, recipe, settings, tuple(overrides))
+    return Experiment(source, graph, wanted, chosen, recipe, settings, tuple(overrides))
+
+
+def target_named(settings: Settings, name: str) -> TargetSettings:
+    """The target of that name.
+
+    Raises:
+        NoSuchPart: the file declares none; the message names those there are.
+    """
+    if name not in settings.targets:
+        known = [f"`{each}`" for each in settings.targets]
+        there = f"there are {listed(known, 'and')}" if len(known) > 1 else f"there is {known[0]}"
+        raise NoSuchPart(f"no target is named `{name}`; {there}")
+    return settings.targets[name]
 
 
 def _search(settings: Settings, name: str | None, space: str | None) -> SearchSettings | None:

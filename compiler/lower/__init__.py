@@ -17,6 +17,7 @@ from compiler.lower.values import as_tensor
 from compiler.lower.wiring import Wiring
 from dsl import syntax
 from dsl.diagnostic import Diagnostic, DiagnosticError, Note, has_errors, in_order
+from dsl.suggest import listed
 from dsl.units import dimension, in_units_of
 
 METRICS = ("macs", "params", "peak_memory", "latency")
@@ -148,15 +149,21 @@ def lower(file: syntax.File, space: str | None = None) -> SpaceGraph:
     """
     spaces = {each.name: each for each in file.select(syntax.Space)}
     if not spaces or (space is None and len(spaces) > 1) or (space is not None and space not in spaces):
-        known = ", ".join(spaces) or "none"
-        problem = f"no space is named `{space}`" if space else "name one space of the file"
-        raise DiagnosticError([Diagnostic("E0325", problem, file.span, f"spaces here: {known}")])
+        raise DiagnosticError([_no_such_space(file, list(spaces), space)])
     chosen = spaces[space] if space else next(iter(spaces.values()))
     lowering = _Lowering(file)
     graph = lowering.space(chosen)
     if graph is None or has_errors(lowering.found):
         raise DiagnosticError(in_order(lowering.found))
     return graph
+
+
+def _no_such_space(file: syntax.File, known: Sequence[str], space: str | None) -> Diagnostic:
+    if not known:
+        return Diagnostic("E0325", "the file has no space", file.span, "write `space name { … }`")
+    problem = "the file has several spaces" if space is None else f"no space is named `{space}`"
+    hint = f"choose one with `--space NAME`: {listed([f'`{name}`' for name in known])}"
+    return Diagnostic("E0325", problem, file.span, hint)
 
 
 def check_spaces(file: syntax.File) -> list[Diagnostic]:

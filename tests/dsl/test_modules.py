@@ -85,3 +85,15 @@ def test_a_file_that_is_not_there_is_the_only_error() -> None:
 def test_mistakes_of_a_used_file_are_reported() -> None:
     _, codes = linked({"main.space": 'use "b.space"\nblock a { b }', "b.space": "block b { relu"})
     assert codes == ["E0013"]
+
+
+def test_mistakes_beyond_the_end_of_the_main_file_are_reported() -> None:
+    """Lines of a used file are not looked up in the file that uses it."""
+    files = {
+        "main.space": 'use "b.space"\n' + SPACE.format("b"),
+        "b.space": "\n" * 20 + "block b { relu -> }",
+    }
+    main = parsed(Source("main.space", files["main.space"]))
+    file, found = link(main, lambda path: Source(path, files[path]))
+    assert {each.span.source.name for each in found} == {"b.space"}
+    assert check(file, OPERATORS, found) == []
