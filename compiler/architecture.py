@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -13,6 +14,8 @@ from compiler.ir.expression import Literal, choices_of, normal, show
 from compiler.ir.graph import Decision, Graph, SpaceGraph, decisions_of
 
 SCHEMA = "onepath.architecture/1"
+PROBLEMS_SHOWN, OPTIONS_SHOWN, TEXT_SHOWN = 20, 20, 100
+"""How much of what is wrong with a file, and how many characters of each text in it, a message holds."""
 
 
 class InvalidArchitecture(ValueError):
@@ -48,10 +51,27 @@ def from_json(document: object) -> Architecture:
     space, choices = document.get("space"), document.get("choices")
     if not isinstance(space, str) or not isinstance(choices, dict):
         raise InvalidArchitecture("an architecture file has a `space` (a name) and `choices` (an object)")
-    for path, choice in choices.items():
-        if not isinstance(choice, int | str | bool):
-            raise InvalidArchitecture(f"`{path}`: a choice is a number, a label, true or false")
+    _refuse([_not_a_choice(path, it) for path, it in choices.items() if not isinstance(it, int | str)])
     return Architecture(space, choices)
+
+
+def _not_a_choice(path: str, found: object) -> str:
+    kinds = {list: "a list", dict: "an object", type(None): "null"}
+    what = kinds.get(type(found)) or str(found)
+    wanted = 'an integer, a label, a fraction as text (`"7/2"`), true or false'
+    return f"`{shown(path)}`: {what} is no choice; a choice is {wanted}"
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        more = [f"and {len(problems) - PROBLEMS_SHOWN:,} more"] if len(problems) > PROBLEMS_SHOWN else []
+        raise InvalidArchitecture("\n".join([*problems[:PROBLEMS_SHOWN], *more]))
+
+
+def shown(text: str) -> str:
+    """A text of a hostile file as a message may hold it: short, and without what steers a terminal."""
+    visible = text if text.isprintable() else json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
+    return visible if len(visible) <= TEXT_SHOWN else visible[:TEXT_SHOWN] + "…"
 
 
 def validate(space: SpaceGraph, architecture: Architecture) -> Architecture:
@@ -62,22 +82,25 @@ def validate(space: SpaceGraph, architecture: Architecture) -> Architecture:
             reached; all mistakes are named at once.
     """
     if architecture.space != space.name:
-        raise InvalidArchitecture(f"an architecture of space `{architecture.space}`, not of `{space.name}`")
+        raise InvalidArchitecture(
+            f"an architecture of space `{shown(architecture.space)}`, not of `{space.name}`"
+        )
     reached: dict[str, Literal] = {}
     problems = list(_resolve(space.graph, architecture.choices, reached))
     known = {decision.path for decision in decisions_of(space.graph)}
     for path in architecture.choices:
         if path not in known:
-            problems.append(f"`{path}`: no such decision{_suggestion(path, known)}")
+            # Looking for the nearest name is slow: it is done for what will be shown.
+            near = _suggestion(path, known) if len(problems) < PROBLEMS_SHOWN else ""
+            problems.append(f"`{shown(path)}`: no such decision{near}")
         elif path not in reached and not problems:
             problems.append(f"`{path}`: this decision is not reached under the other choices; leave it out")
-    if problems:
-        raise InvalidArchitecture("\n".join(problems))
+    _refuse(problems)
     return Architecture(space.name, reached)
 
 
 def _suggestion(path: str, known: set[str]) -> str:
-    near = get_close_matches(path, known, n=1)
+    near = get_close_matches(path[:TEXT_SHOWN], known, n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
@@ -89,7 +112,7 @@ def _resolve(graph: Graph, given: Mapping[str, Literal], reached: dict[str, Lite
             continue
         choice = _read(given[decision.path], decision)
         if choice is None:
-            wrong = show(given[decision.path])
+            wrong = _as_given(given[decision.path])
             yield f"`{decision.path}`: {wrong} is no option; options are {_options(decision)}"
             continue
         reached[decision.path] = choice
@@ -99,7 +122,14 @@ def _resolve(graph: Graph, given: Mapping[str, Literal], reached: dict[str, Lite
 
 
 def _options(decision: Decision) -> str:
-    return ", ".join(show(option) for option in decision.options)
+    some = [_as_given(option) for option in decision.options[:OPTIONS_SHOWN]]
+    rest = len(decision.options) - len(some)
+    return ", ".join(some) + (f" and {rest:,} more" if rest else "")
+
+
+def _as_given(choice: Literal) -> str:
+    """A choice as an architecture file writes it."""
+    return f'"{shown(str(_written(choice)))}"' if isinstance(choice, str | Fraction) else show(choice)
 
 
 def _read(choice: Literal, decision: Decision) -> Literal | None:

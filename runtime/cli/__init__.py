@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runtime.cli import bundles, experiments, language, machine, spaces
+from runtime.cli.common import flush_output
 
 app = typer.Typer(
     name="onepath",
@@ -58,4 +59,7 @@ app.add_typer(machine.records_app, name="records")
 def main() -> None:
     """Run the command line; a defect of ours says so, and where."""
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    app()
+    try:
+        app()
+    finally:
+        flush_output()

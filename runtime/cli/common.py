@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import select
 import sys
 import tempfile
 import traceback
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 YES, NO, COULD_NOT = 0, 1, 2
 """Exit codes: the answer is yes; it is no (errors found, a cap not held); the command could not run."""
+PIPE_CLOSED = 128 + 13
+"""The exit code where the reader of standard output went away: a shell's for the signal SIGPIPE."""
 
 
 class Answer(StrEnum):
@@ -47,6 +51,35 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(COULD_NOT)
 
 
+def could_not(problem: Exception) -> None:
+    """Say on standard error why something could not be done."""
+    if isinstance(problem, DiagnosticError):
+        print(render(problem.diagnostics, "full", wants_colour(sys.stderr)), end="", file=sys.stderr)
+    else:
+        print(f"onepath: {_words(problem)}", file=sys.stderr)
+
+
+def output_closed() -> bool:
+    """Whether nobody reads standard output any more, as behind `| head -1`."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def flush_output() -> None:
+    """Write out what is buffered; where nobody reads it any more, end quietly."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_quietly()
+
+
+def end_quietly() -> NoReturn:
+    """End as a program does whose output is closed; what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(PIPE_CLOSED)
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -67,14 +100,12 @@ def reported() -> Iterator[None]:
     """Turn expected failures into messages and exit codes."""
     try:
         yield
-    except DiagnosticError as problem:
-        print(render(problem.diagnostics, "full", wants_colour(sys.stderr)), end="", file=sys.stderr)
-        raise typer.Exit(NO) from None
-    except _expected() as problem:
-        if type(problem).__name__ == "InfeasibleCap":
-            print(f"onepath: {problem}", file=sys.stderr)
-            raise typer.Exit(NO) from None
-        fail(_words(problem))
+    except expected_problems() as problem:
+        if isinstance(problem, BrokenPipeError) and output_closed():
+            end_quietly()
+        could_not(problem)
+        no = isinstance(problem, DiagnosticError) or type(problem).__name__ == "InfeasibleCap"
+        raise typer.Exit(NO if no else COULD_NOT) from None
     except typer.Exit:
         raise
     except Exception as problem:
@@ -114,10 +145,11 @@ _EXPECTED = (
 """The failures that the layers below name. They are looked up where they are loaded: no import is paid for them."""
 
 
-def _expected() -> tuple[type[Exception], ...]:
+def expected_problems() -> tuple[type[Exception], ...]:
+    """The exceptions that are about what a command was given, not defects."""
     modules = sys.modules
     named = tuple(getattr(modules[module], name) for module, name in _EXPECTED if module in modules)
-    return (OSError, CommandError, *named)
+    return (DiagnosticError, OSError, CommandError, *named)
 
 
 def _words(problem: Exception) -> str:

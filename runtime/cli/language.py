@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import stat
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli.common import NO, CommandError, SpaceFile, command, read_source
+from dsl.diagnostic import DiagnosticError
+from runtime.cli.common import (
+    COULD_NOT,
+    NO,
+    CommandError,
+    SpaceFile,
+    command,
+    could_not,
+    expected_problems,
+    read_source,
+)
 
 
 class Report(StrEnum):
@@ -26,7 +37,7 @@ def check(
     file: SpaceFile,
     form: Annotated[Report, typer.Option("--format", help="how findings are printed")] = Report.FULL,
 ) -> None:
-    """Check a .space file: every error of it in one run, each with its place and a way out.
+    """Check a .space file, or standard input (-): every error of it in one run, each with its place and a way out.
 
     Example: onepath check examples/quickstart.space
     """
@@ -34,7 +45,10 @@ def check(
     from dsl.diagnostic import has_errors
     from dsl.render import render, summary, wants_colour
 
-    _, found = analyse(read_source(file))
+    try:
+        found = analyse(read_source(file))[1]
+    except DiagnosticError as unreadable:
+        found = list(unreadable.diagnostics)
     print(render(found, form.value, wants_colour(sys.stdout)), end="")
     if form is Report.FULL:
         print(summary(found) or f"{file}: no errors")
@@ -50,15 +64,31 @@ def fmt(
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="write nothing; print what would change")] = False,
 ) -> None:
-    """Rewrite .space files in the house format; comments stay, the meaning too.
+    """Rewrite .space files in the house format; comments stay, the meaning too. - reads standard input and prints.
+
+    A file that cannot be read, or has syntax errors, is reported and left; the others are done, and the exit
+    code is 2.
 
     Example: onepath fmt --diff examples/quickstart.space
     """
-    changed = [path for path in files if _format(path, check, diff)]
+    codes = [_format_and_report(path, check, diff) for path in files]
+    if any(codes):
+        raise typer.Exit(max(codes))
+
+
+def _format_and_report(path: Path, check: bool, diff: bool) -> int:
+    """The exit code of one file."""
+    try:
+        changed = _format(path, check, diff)
+    except BrokenPipeError:
+        raise
+    except expected_problems() as problem:
+        could_not(problem)
+        return COULD_NOT
     if changed and check:
-        for path in changed:
-            print(f"would change {path}", file=sys.stderr)
-        raise typer.Exit(NO)
+        print(f"would change {path}", file=sys.stderr)
+        return NO
+    return 0
 
 
 def _format(path: Path, check: bool, diff: bool) -> bool:
@@ -73,10 +103,17 @@ def _format(path: Path, check: bool, diff: bool) -> bool:
     elif str(path) == "-" and not check:
         print(formatted, end="")
     elif formatted != source.text and not check:
-        from runtime.files import write_atomic
-
-        write_atomic(path, formatted)
+        _replace(path.resolve(), formatted)
     return formatted != source.text
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file anew with the mode it has, whatever the umask is."""
+    from runtime.files import write_atomic
+
+    mode = stat.S_IMODE(path.stat().st_mode)
+    write_atomic(path, text, mode)
+    path.chmod(mode)
 
 
 @command

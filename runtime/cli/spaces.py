@@ -45,15 +45,10 @@ def load_space(file: Path, name: str | None) -> SpaceGraph:
 
 def load_architecture(path: Path | None, space: SpaceGraph) -> Architecture:
     """The architecture in a file, checked against the space; the only one where no file is named."""
-    from compiler.architecture import from_json, only, validate
+    from compiler.architecture import only, validate
+    from runtime.architecture_file import read_architecture
 
-    if path is None:
-        return only(space)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise CommandError(f"{path} is not JSON: {problem}") from None
-    return validate(space, from_json(document))
+    return only(space) if path is None else validate(space, read_architecture(path))
 
 
 @command
@@ -97,6 +92,9 @@ def count(
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Count the networks of a space, exactly: distinct assignments of the decisions that exist.
+
+    In JSON `size` is text, as it may not fit a number, and `mixed_ops` is null where the decisions depend on
+    each other too much for mixed ops.
 
     Example: onepath count examples/proxyless_mobile.space
     """
@@ -143,8 +141,15 @@ def cost(
 
     from compiler.cost import cost as cost_of
     from compiler.derive import derive
+    from compiler.frontend import sound
+    from compiler.lower import lower
+    from dsl.resolve import resolve_settings
+    from runtime.experiment import target_named
 
-    graph = load_space(file, space)
+    tree = sound(read_source(file))
+    graph = lower(tree, space)
+    if target is not None:
+        target_named(resolve_settings(tree)[0], target)
     architecture = load_architecture(arch, graph)
     answer: dict[str, object] = asdict(cost_of(derive(graph, architecture.choices)))
     if target is not None or table is not None:

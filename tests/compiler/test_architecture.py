@@ -33,8 +33,9 @@ def test_samples_survive_the_file() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({}, "`path`: no choice; options are big, skip"),
-        ({"path": "huge"}, "huge is no option"),
+        ({}, '`path`: no choice; options are "big", "skip"'),
+        ({"path": "huge"}, '`path`: "huge" is no option'),
+        ({"path": "big", "big.out": "4", "big.kernel": 1}, '`big.out`: "4" is no option; options are 4, 7'),
         ({"path": "skip", "big.out": 4}, "`big.out`: this decision is not reached"),
         ({"path": "big", "big.out": 5, "big.kernel": 1}, "`big.out`: 5 is no option; options are 4, 7"),
         ({"path": "skip", "paht": "skip"}, "`paht`: no such decision; did you mean `path`?"),
