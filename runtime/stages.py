@@ -15,11 +15,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.architecture import Architecture, from_json, only, to_json, validate
+from compiler.architecture import Architecture, only, to_json, validate
 from compiler.ir.graph import Network
 from compiler.ir.text import print_network, print_space, read
 from compiler.passes.fuse import Plan, fuse
 from compiler.pricing import latency_costs, space_kernels
+from runtime.architecture_file import read_architecture
 from runtime.console import Progress
 from runtime.experiment import Experiment, NoSuchPart
 from runtime.files import sha256_file, write_atomic, write_json
@@ -99,8 +100,7 @@ class Run:
 
     def architecture(self) -> Architecture:
         """The architecture of the run folder, checked against the space."""
-        document = json.loads((self.folder / ARCHITECTURE).read_text(encoding="utf-8"))
-        return validate(self.experiment.space, from_json(document))
+        return validate(self.experiment.space, read_architecture(self.folder / ARCHITECTURE))
 
     def network(self) -> Network:
         """The derived network of the run folder."""
@@ -173,7 +173,7 @@ def _profile(run: Run) -> tuple[str, ...]:
 
 def _search_inputs(run: Run) -> Any:
     if run.given is not None:
-        return ["given", run.given.read_text(encoding="utf-8")]
+        return ["given", to_json(read_architecture(run.given))]
     search = run.experiment.search
     graph, settings = print_space(run.experiment.flat), _plain(search) if search else None
     return [graph, settings, run.sha(run.table_file)]
@@ -187,8 +187,7 @@ def _plain(settings: Any) -> Any:
 def _search(run: Run) -> tuple[str, ...]:
     """The architecture: the one given, the only one of the space, or the one that the search finds."""
     if run.given is not None:
-        document = json.loads(run.given.read_text(encoding="utf-8"))
-        return _write_architecture(run, validate(run.experiment.space, from_json(document)))
+        return _write_architecture(run, validate(run.experiment.space, read_architecture(run.given)))
     if not run.experiment.space.decisions:
         return _write_architecture(run, only(run.experiment.space))
     return _searched(run)
