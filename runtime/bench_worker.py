@@ -36,6 +36,16 @@ def _load_bundle(setup: Mapping[str, Any]) -> Run:
     return run
 
 
+def _load_library(setup: Mapping[str, Any]) -> Run:
+    """A compiled network beside TVM's installed runtime libraries: the way a bundle will run it."""
+    from runtime.bundle_runner import Model
+
+    run: Run = Model(
+        Path(setup["folder"]), tuple(setup["shape"]), setup["threads"], Path(setup["library"])
+    ).run
+    return run
+
+
 def _load_peer(setup: Mapping[str, Any]) -> Run:
     from runtime.peers import peer
 
@@ -80,7 +90,7 @@ def main() -> None:
     setup = json.loads(sys.stdin.readline())
     os.sched_setaffinity(0, setup["cores"])
     image = np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
-    load = _load_bundle if setup["kind"] == "bundle" else _load_peer
+    load = {"bundle": _load_bundle, "library": _load_library, "peer": _load_peer}[setup["kind"]]
     load_ms, run = _milliseconds(lambda: load(setup))
     first_ms, _ = _milliseconds(lambda: run(image))
     print(json.dumps({"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}), file=answers)

@@ -4,7 +4,7 @@ A price is what the kernel takes while as many others as a network has run in tu
 and constants pass through the caches between two of its runs, and its inputs have just been written. The
 sum of the prices of a network's kernels is then close to the network; what is left over, a constant and a
 cost per call, is fitted with non-negative least squares (Lawson and Hanson, 1974) on whole networks that
-are built of exactly these kernels and run from end to end. Relative errors are what is minimised.
+are built of exactly these kernels and run from end to end, the way a bundle is. Relative errors are what is minimised.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import prod, sqrt
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 import msgspec
@@ -32,9 +33,12 @@ from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
 from compiler.pricing import sample_plan, space_kernels
 from compiler.target import Target
+from runtime.bench import cores as bench_cores
+from runtime.bench_contender import BenchProblem, Contender
+from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
 from runtime.console import Progress, Silent
 from runtime.device import fingerprint
-from runtime.measure import compile_plan, probe_noise, random_weights, time_library
+from runtime.measure import compile_plan, probe_noise, random_weights
 from runtime.records import Record, Records, best_of, digest, key_of
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Worker, WorkerFailed, Workers
@@ -318,8 +322,8 @@ def fit(
     """
     try:
         measured = _measured(plans, schedules, target, workers)
-    except WorkerFailed as failure:
-        raise CannotPrice(f"a network of the space cannot be built or run: {failure.reason}") from None
+    except (WorkerFailed, BenchProblem) as failure:
+        raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
     samples = tuple(
         Sample(
             len(plan.calls), sum(prices[call.kernel.signature].median_ns for call in plan.calls) / 1e6, time
@@ -350,18 +354,35 @@ def fit_samples(samples: Sequence[Sample]) -> Model:
 def _measured(
     plans: Sequence[Plan], schedules: Mapping[str, Schedule], target: Target, workers: Workers
 ) -> list[float]:
-    """The p50 of each network in milliseconds: the lowest of several passes over all of them."""
-    with TemporaryDirectory(prefix="onepath-") as folder:
-        paths = [Path(folder) / f"{index}.so" for index in range(len(plans))]
+    """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""
+    with TemporaryDirectory(prefix="onepath-") as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "lib").mkdir()
+        for package, library in RUNTIME_LIBRARIES.items():
+            (folder / "lib" / library).symlink_to(runtime_library(package))
+        paths = [folder / f"{index}.so" for index in range(len(plans))]
         for index, plan in enumerate(plans):
             worker = workers.all[index % len(workers.all)]
             compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
-        times: list[list[float]] = [[] for _ in plans]
-        for _ in range(PASSES):
-            for index, plan in enumerate(plans):
-                shape = (1, *plan.types[plan.inputs[0]])
-                taken = time_library(
-                    paths[index], shape, target, repeats=100, seconds=0.15, worker=workers.first
+        common = {
+            "kind": "library",
+            "folder": name,
+            "threads": target.threads,
+            "cores": bench_cores(target.threads),
+        }
+        contenders = [
+            stack.enter_context(
+                Contender(
+                    path.name, {**common, "library": str(path), "shape": (1, *plan.types[plan.inputs[0]])}
                 )
-                times[index].append(taken.p50_ms)
-        return [min(row) for row in times]
+            )
+            for path, plan in zip(paths, plans, strict=True)
+        ]
+        passes = [[_p50_ms(contender) for contender in contenders] for _ in range(PASSES)]
+        return [min(times) for times in zip(*passes, strict=True)]
+
+
+def _p50_ms(contender: Contender) -> float:
+    """The median of about 0.15 s of runs, after some to warm up."""
+    typical = median(contender.run(20))
+    return median(contender.run(int(min(5000, max(100, 150 / typical)))))
