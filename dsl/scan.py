@@ -64,19 +64,10 @@ class Scan:
 
 @cache
 def grammar() -> Lark:
-    """The language's parser tables, built on first use in about 0.1 s.
+    """The language's parser, made on first use."""
+    from dsl.tables import lark_of
 
-    Lark's own cache of them is a pickle, which is not used here.
-    """
-    from lark import Lark
-
-    return Lark(
-        files("grammar").joinpath("space.lark").read_text(encoding="utf-8"),
-        parser="lalr",
-        lexer="basic",
-        propagate_positions=True,
-        maybe_placeholders=True,
-    )
+    return lark_of(files("grammar").joinpath("space.lark").read_text(encoding="utf-8"))
 
 
 def scan(source: Source) -> Scan:
