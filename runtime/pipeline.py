@@ -66,7 +66,7 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
     if not force and run.folder.is_current(stage.name, inputs):
         return
     # What was begun from other inputs is no start for these.
-    run.resume = not force and run.folder.begin(stage.name, inputs)
+    run.resume = run.folder.begin(stage.name, inputs) and not force
     began = time.monotonic()
     with _announced(run, stage):
         outputs = stage.run(run)

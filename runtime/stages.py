@@ -207,7 +207,7 @@ def _searched(run: Run) -> tuple[str, ...]:
     costs = latency_costs(run.experiment.flat, table.prices)
     options = search_options(settings, run.experiment.target.name)
     result = search(
-        run.experiment.flat, costs, run.data, options, run.folder / "search", progress=run.searching
+        run.experiment.flat, costs, run.data, options, run.folder / "search", run.resume, run.searching
     )
     summary = {
         "latency_ms": result.latency_ms,
