@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from fractions import Fraction
 from typing import Any
 
 from compiler.cost import cost
 from compiler.ir.expression import Value
-from compiler.ir.graph import Limit
+from compiler.ir.graph import Limit, Network
+from compiler.latency import TableProblem
 from compiler.pricing import inference_plan
+from dsl.settings import CapSetting
 from runtime.benchmark import read_benchmark
-from runtime.files import FileProblem, read_json
-from runtime.stages import ARCHITECTURE, BENCH, MODEL, NETWORK, REPORT, SOURCE, WEIGHTS, Run
+from runtime.files import read_json
+from runtime.stages import (
+    ARCHITECTURE,
+    BENCH,
+    MODEL,
+    NETWORK,
+    REPORT,
+    SEARCH_RESULT,
+    SOURCE,
+    WEIGHTS,
+    Run,
+)
 
 Payload = dict[str, Any]
 
@@ -36,30 +50,33 @@ def _profile(run: Run) -> Payload:
 
 def _search(run: Run) -> Payload:
     found: Payload = {"architecture": str(run.folder / ARCHITECTURE)}
-    try:
-        result = read_json(run.folder / "search/result.json", "onepath.search/1")
-    except FileProblem:
+    if not run.searched:
         return found
+    result = read_json(run.folder / SEARCH_RESULT, "onepath.search/1")
     names = ("latency_ms", "cap_ms", "feasible", "minimum_ms", "accuracy_validation", "steps")
     return {**found, **{name: result[name] for name in names if result.get(name) is not None}}
 
 
 def _derive(run: Run) -> Payload:
-    size = cost(run.network())
+    network = run.network()
+    latency_ms = _latency_ms(run, network)
     return {
         "network": str(run.folder / NETWORK),
         "source": str(run.folder / SOURCE),
-        "params": size.params,
-        "macs": size.macs,
-        "peak_memory_bytes": size.peak_memory_bytes,
-        "latency_predicted_ms": _predicted(run),
+        **asdict(cost(network)),
+        **({} if latency_ms is None else {"latency_predicted_ms": latency_ms}),
     }
 
 
-def _predicted(run: Run) -> float:
-    plan = inference_plan(run.network())
-    signatures = [call.kernel.signature for call in plan.calls]
-    return run.table(run.table_file).predict(signatures).latency_ms
+def _latency_ms(run: Run, network: Network) -> float | None:
+    """What the target's table predicts; None where there is no table for this network yet."""
+    if not (run.folder / run.table_file).is_file():
+        return None
+    signatures = [call.kernel.signature for call in inference_plan(network).calls]
+    try:
+        return run.table(run.table_file).predict(signatures).latency_ms
+    except TableProblem:
+        return None
 
 
 def _train(run: Run) -> Payload:
@@ -141,36 +158,49 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, ">=": o
 
 
 def broken_limits(run: Run) -> list[str]:
-    """Each limit that the network breaks, in words: the search's cap and the space's `require`s."""
+    """Each limit that the network breaks, in words: the search's caps and the space's `require`s."""
+    from compiler.derive import derive
+
+    network = derive(run.experiment.flat, run.architecture().choices)
+    caps = run.experiment.search.caps if run.experiment.search else ()
+    limits = [(limit, f"`require {_words(limit)}`") for limit in run.experiment.space.limits]
+    limits += [(_limit(cap), f"the cap `{_words(_limit(cap))}`") for cap in caps]
     broken = []
-    result = _search(run)
-    if result.get("feasible") is False:
-        found = f"the network found takes {result['latency_ms']:.4g} ms by the latency table"
-        way_out = f"search longer, or raise the cap (the space's fastest takes {result['minimum_ms']:.4g} ms)"
-        broken.append(f"the cap of {result['cap_ms']:g} ms is not held: {found}; {way_out}")
-    for limit in run.experiment.space.limits:
-        value = _metric(run, limit)
-        if value is not None and not _COMPARE[limit.comparison](value, _number(limit.bound)):
-            where = f" on {limit.target}" if limit.target else ""
-            wanted = f"require {limit.metric} {limit.comparison} {_number(limit.bound):g}{where}"
-            broken.append(f"`{wanted}` is not held: it is {value:,.6g}")
+    for limit, words in limits:
+        value = _metric(run, network, limit)
+        if value is None:
+            run.progress.note(f"{words} was not checked: there is no table of that target in this run")
+        elif not _COMPARE[limit.comparison](value, _number(limit.bound)):
+            broken.append(f"{words} is not held: it is {value:,.6g}{_way_out(run, limit)}")
     return broken
+
+
+def _limit(cap: CapSetting) -> Limit:
+    return Limit(cap.metric, cap.relation, Fraction(cap.limit), cap.target)
+
+
+def _words(limit: Limit) -> str:
+    unit = {"latency": " ms", "peak_memory": " bytes"}.get(limit.metric, "")
+    where = f" on {limit.target}" if limit.target else ""
+    return f"{limit.metric} {limit.comparison} {_number(limit.bound):g}{unit}{where}"
+
+
+def _way_out(run: Run, limit: Limit) -> str:
+    if limit.metric != "latency" or not run.searched:
+        return ""
+    least = _search(run)["minimum_ms"]
+    return f" by the latency table; search longer, or raise it (the space's fastest takes {least:.4g} ms)"
 
 
 def _number(value: Value) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _metric(run: Run, limit: Limit) -> float | None:
-    """What the network found has of a metric; None where another target would have to be measured."""
-    from compiler.derive import derive
-
-    network = derive(run.experiment.flat, run.architecture().choices)
+def _metric(run: Run, network: Network, limit: Limit) -> float | None:
+    """What the network has of a metric; None where it would have to be measured first."""
     if limit.metric == "latency":
-        if limit.target not in (None, run.experiment.target.name):
-            return None
-        signatures = [call.kernel.signature for call in inference_plan(network).calls]
-        return run.table(run.table_file).predict(signatures).latency_ms
+        here = limit.target in (None, run.experiment.target.name)
+        return _latency_ms(run, network) if here else None
     size = cost(network)
     return float(
         {"macs": size.macs, "params": size.params, "peak_memory": size.peak_memory_bytes}[limit.metric]

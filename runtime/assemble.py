@@ -27,11 +27,11 @@ from runtime.benchmark import Benchmark, KernelRow, kernel_row, read_benchmark
 from runtime.bundle import Bundle, BundleTarget, Manifest, Tensor, needed_features, write_bundle
 from runtime.data.dataset import Split
 from runtime.events import read_events
-from runtime.files import FileProblem, read_json
+from runtime.files import read_json
 from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline, time_calls, time_untuned
 from runtime.report.history import history_of
 from runtime.report.values import History, MixedChoice, Report
-from runtime.stages import BENCH, MODEL, WEIGHTS, Run
+from runtime.stages import BENCH, MODEL, SEARCH_RESULT, WEIGHTS, Run
 from runtime.train import read_weights
 from runtime.workers import Workers
 
@@ -210,17 +210,15 @@ def report_of(run: Run) -> Report:
         cap_ms=_cap(run),
         target=experiment.target.name,
         mixed=_mixed(run, network),
-        search=_history(run.folder / "search/search.jsonl"),
+        search=_history(run.folder / "search/search.jsonl") if run.searched else History(),
         training=_history(run.folder / "train/train.jsonl"),
         notes=run.data.notes,
     )
 
 
 def _result(run: Run) -> dict[str, Any]:
-    try:
-        return read_json(run.folder / "search/result.json", "onepath.search/1")
-    except FileProblem:
-        return {}
+    """What the search found, where the architecture is a search's."""
+    return read_json(run.folder / SEARCH_RESULT, "onepath.search/1") if run.searched else {}
 
 
 def _cap(run: Run) -> float | None:

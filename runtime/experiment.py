@@ -127,6 +127,8 @@ def override(file: syntax.File, text: str) -> syntax.File:
     assert match is not None
     section, assignment = match[1], match[2]
     statement = _statement(assignment)
+    if isinstance(statement, syntax.Cap) and section not in (None, "search"):
+        raise NoSuchPart(f"--set {text}: only a search has caps; leave `{section}.` out")
     items = [_with(item, statement, section) for item in _with_host(file.items, section)]
     if all(new is old for new, old in zip(items, file.items, strict=False)) and section != "target":
         where = f"a `{section}` section" if section else "a search or recipe"

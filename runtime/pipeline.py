@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 
+from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
 from runtime.console import Console
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
-from runtime.stages import STAGES, Run, Stage
+from runtime.stages import (
+    ARCHITECTURE,
+    STAGES,
+    Run,
+    Stage,
+    search_options_of,
+    train_options_of,
+    winner_budget_s,
+)
+
+NEED_TABLE = ("profile", "tune", "build", "bench", "report")
+"""What can only be reached with a latency table, whoever chose the architecture."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +37,8 @@ class Step:
     detail: str
 
 
-def names(until: str) -> tuple[str, ...]:
-    """The stages up to and including `until`.
+def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
+    """The stages that lead to `until`; where the architecture is given, nothing before `tune` needs a table.
 
     Raises:
         KeyError: there is no such stage.
@@ -33,7 +46,9 @@ def names(until: str) -> tuple[str, ...]:
     every = [stage.name for stage in STAGES]
     if until not in every:
         raise KeyError(until)
-    return tuple(every[: every.index(until) + 1])
+    wanted = STAGES[: every.index(until) + 1]
+    needs_table = (run.given is None and bool(run.experiment.space.decisions)) or until in NEED_TABLE
+    return tuple(stage for stage in wanted if needs_table or stage.name != "profile")
 
 
 def run_until(run: Run, until: str = "report", force: bool = False) -> None:
@@ -46,32 +61,66 @@ def run_until(run: Run, until: str = "report", force: bool = False) -> None:
         FileProblem: another run writes to the folder, or a file cannot be written.
         Whatever a stage raises; what was finished before stays.
     """
-    wanted = names(until)
+    wanted = stages_of(run, until)
+    check_possible(run, wanted)
     with folder_lock(run.folder.path):
         _keep_source(run)
-        for stage in STAGES:
-            if stage.name in wanted:
-                _bring(run, stage, force and stage.name == until)
+        for stage in wanted:
+            _bring(run, stage, force and stage.name == until)
+
+
+def check_possible(run: Run, wanted: Sequence[Stage]) -> None:
+    """Find out before the first long stage what the last would refuse: settings, data, shapes.
+
+    Raises:
+        NoSuchPart, SearchProblem, DataProblem: what is missing or does not fit.
+    """
+    names = [stage.name for stage in wanted]
+    searches = "search" in names and run.given is None and bool(run.experiment.space.decisions)
+    if searches:
+        search_options_of(run)
+    if "train" in names:
+        train_options_of(run)
+    if searches or "train" in names:
+        graph = run.experiment.space.graph
+        run.data.check_fits(graph.inputs[0].type.sizes, graph.type.sizes)
 
 
 def _keep_source(run: Run) -> None:
-    """The file as it was compiled, and the overrides, beside what was made from it."""
+    """The file as it was compiled, the overrides and the space's graph, beside what was made from them."""
     write_atomic(run.folder / "source.space", run.experiment.source.text)
     overrides = "".join(f"{text}\n" for text in run.experiment.overrides)
     write_atomic(run.folder / "overrides.txt", overrides)
+    write_atomic(run.folder / "space.graph", print_space(run.experiment.space))
+
+
+def _inputs(run: Run, stage: Stage) -> str:
+    """The digest of all that a stage depends on."""
+    return digest(stage.name, version("onepath"), stage.inputs(run))
 
 
 def _bring(run: Run, stage: Stage, force: bool) -> None:
-    inputs = digest(stage.name, stage.inputs(run))
+    inputs = _inputs(run, stage)
     if not force and run.folder.is_current(stage.name, inputs):
         return
+    if stage.name == "search":
+        _keep_edited(run)
     # What was begun from other inputs is no start for these.
     run.resume = run.folder.begin(stage.name, inputs) and not force
     began = time.monotonic()
     with _announced(run, stage):
         outputs = stage.run(run)
-    seconds = time.monotonic() - began
-    run.folder.finish(stage.name, digest(stage.name, stage.inputs(run)), outputs, seconds)
+    run.folder.finish(stage.name, inputs, outputs, time.monotonic() - began)
+
+
+def _keep_edited(run: Run) -> None:
+    """An architecture that a person edited in its place is kept beside the one that replaces it."""
+    record, path = run.folder.record("search"), run.folder / ARCHITECTURE
+    if record is None or not path.is_file() or run.sha(ARCHITECTURE) == record.outputs.get(ARCHITECTURE):
+        return
+    kept = run.folder / "architecture.edited.json"
+    write_atomic(kept, path.read_bytes())
+    run.progress.note(f"{path} was edited; it is kept as {kept.name}: give it with --arch to use it")
 
 
 def _announced(run: Run, stage: Stage) -> AbstractContextManager[None]:
@@ -81,10 +130,8 @@ def _announced(run: Run, stage: Stage) -> AbstractContextManager[None]:
 def plan(run: Run, until: str = "report") -> Iterator[Step]:
     """What `run_until` would do. Behind the first stage that is to be done, all that follow are."""
     stale = False
-    for stage in STAGES:
-        if stage.name not in names(until):
-            return
-        stale = stale or not run.folder.is_current(stage.name, digest(stage.name, stage.inputs(run)))
+    for stage in stages_of(run, until):
+        stale = stale or not run.folder.is_current(stage.name, _inputs(run, stage))
         yield Step(stage.name, stage.title, "to do" if stale else "done", _detail(run, stage.name))
 
 
@@ -100,7 +147,7 @@ def _detail(run: Run, stage: str) -> str:
     if stage == "train" and experiment.train is not None:
         return f"{experiment.train.epochs} epochs{_minutes(experiment.train.budget)}"
     if stage == "tune":
-        return _minutes(experiment.target.tune_budget).lstrip(", ")
+        return _minutes(winner_budget_s(run)).lstrip(", ")
     return ""
 
 

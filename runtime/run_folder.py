@@ -30,7 +30,6 @@ class StageRecord:
     inputs: str
     outputs: Mapping[str, str]
     seconds: float
-    notes: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class RunFolder:
             payload = read_json(self._state(stage), SCHEMA)
         except FileProblem:
             return None
-        return StageRecord(payload["inputs"], payload["outputs"], payload["seconds"], payload["notes"])
+        return StageRecord(payload["inputs"], payload["outputs"], payload["seconds"])
 
     def is_current(self, stage: str, inputs: str) -> bool:
         """Whether the stage was finished from these inputs, and its files are still what it wrote."""
@@ -69,22 +68,10 @@ class RunFolder:
             write_atomic(path, inputs)
         return same
 
-    def finish(
-        self,
-        stage: str,
-        inputs: str,
-        outputs: Iterable[str],
-        seconds: float,
-        notes: Mapping[str, Any] | None = None,
-    ) -> None:
+    def finish(self, stage: str, inputs: str, outputs: Iterable[str], seconds: float) -> None:
         """Record that a stage is done; `outputs` are files below the folder."""
         hashes = {name: sha256_file(self.path / name) for name in outputs}
-        payload = {
-            "inputs": inputs,
-            "outputs": hashes,
-            "seconds": round(seconds, 3),
-            "notes": dict(notes or {}),
-        }
+        payload = {"inputs": inputs, "outputs": hashes, "seconds": round(seconds, 3)}
         write_json(self._state(stage), payload, SCHEMA)
 
     def seconds(self) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from compiler.latency import LatencyTable
     from compiler.target import Target
     from runtime.data.dataset import Dataset
-    from runtime.search.options import SearchProgress
-    from runtime.train import TrainProgress
+    from runtime.search.options import SearchOptions, SearchProgress
+    from runtime.train import TrainOptions, TrainProgress
 
 ARCHITECTURE = "architecture.json"
 NETWORK = "network.graph"
 SOURCE = "network.py"
+SEARCH_RESULT = "search/result.json"
 WEIGHTS = "train/weights.safetensors"
 MODEL = "model.onnx"
 BUNDLE = "bundle/manifest.json"
@@ -43,10 +44,6 @@ BENCH = "bench.json"
 REPORT = "report.html"
 WINNER_BUDGET_S = 60.0
 """How long the winner's kernels are tuned further where the target does not say."""
-
-
-class CapNotHeld(Exception):
-    """The network found breaks a limit: an answer of no, not a failure."""
 
 
 @dataclass
@@ -76,6 +73,17 @@ class Run:
         for note in dataset.notes:
             self.progress.note(note)
         return dataset
+
+    @property
+    def data_identity(self) -> list[Any]:
+        """The images, labels and splits, by their hash, and how an image becomes an input."""
+        return [self.data.digest, self.data.preprocessing.describe()]
+
+    @property
+    def searched(self) -> bool:
+        """Whether the architecture at hand is a search's: neither given nor the only one of its space."""
+        record = self.folder.record("search")
+        return record is not None and SEARCH_RESULT in record.outputs
 
     @property
     def table_file(self) -> str:
@@ -148,7 +156,8 @@ def _profile_inputs(run: Run) -> Any:
     settings = run.experiment.search
     budget = settings.profile_budget if settings else None
     kernels = sorted(space_kernels(run.experiment.flat))
-    return [kernels, run.target.key, budget, run.experiment.target.trials, version("apache-tvm")]
+    target = [run.target.key, run.table_file, run.experiment.target.trials]
+    return [kernels, target, budget, version("apache-tvm")]
 
 
 def _profile(run: Run) -> tuple[str, ...]:
@@ -176,12 +185,15 @@ def _search_inputs(run: Run) -> Any:
         return ["given", to_json(read_architecture(run.given))]
     search = run.experiment.search
     graph, settings = print_space(run.experiment.flat), _plain(search) if search else None
-    return [graph, settings, run.sha(run.table_file)]
+    data = run.data_identity if search and run.experiment.space.decisions else None
+    return [graph, settings, run.sha(run.table_file), data, version("torch")]
 
 
 def _plain(settings: Any) -> Any:
-    """Settings as JSON can say them, without places in the text."""
-    return json.loads(json.dumps(asdict(settings), default=lambda _: None))
+    """Settings as JSON can say them; where in the text they stand is no part of them."""
+    if is_dataclass(settings) and not isinstance(settings, type):
+        return {f.name: _plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "span"}
+    return [_plain(each) for each in settings] if isinstance(settings, tuple) else settings
 
 
 def _search(run: Run) -> tuple[str, ...]:
@@ -193,19 +205,42 @@ def _search(run: Run) -> tuple[str, ...]:
     return _searched(run)
 
 
-def _searched(run: Run) -> tuple[str, ...]:
+def search_options_of(run: Run) -> SearchOptions:
+    """How the file wants the space searched.
+
+    Raises:
+        NoSuchPart: it does not say.
+        SearchProblem: it asks for what is not there yet.
+    """
     from runtime.options import search_options
+
+    name, settings = run.experiment.space.name, run.experiment.search
+    if settings is None:
+        way_out = f"write `search {name} {{ … }}`, or give `--arch`"
+        raise NoSuchPart(f"nothing says how to search `{name}`: {way_out}")
+    return search_options(settings, run.experiment.target.name)
+
+
+def train_options_of(run: Run) -> TrainOptions:
+    """How the file wants the network trained.
+
+    Raises:
+        NoSuchPart: it does not say.
+    """
+    from runtime.options import train_options
+
+    if run.experiment.train is None:
+        name = run.experiment.space.name
+        raise NoSuchPart(f"nothing says how to train `{name}`: write `train {name} {{ … }}`")
+    return train_options(run.experiment.train)
+
+
+def _searched(run: Run) -> tuple[str, ...]:
     from runtime.search.search import search
 
-    settings = run.experiment.search
-    if settings is None:
-        name = run.experiment.space.name
-        raise NoSuchPart(
-            f"nothing says how to search `{name}`: write `search {name} {{ … }}`, or give `--arch`"
-        )
+    options = search_options_of(run)
     table = run.table(run.table_file)
     costs = latency_costs(run.experiment.flat, table.prices)
-    options = search_options(settings, run.experiment.target.name)
     result = search(
         run.experiment.flat, costs, run.data, options, run.folder / "search", run.resume, run.searching
     )
@@ -219,9 +254,9 @@ def _searched(run: Run) -> tuple[str, ...]:
         "steps": result.steps,
         "probabilities": {name: dict(row) for name, row in result.probabilities.items()},
     }
-    write_json(run.folder / "search/result.json", summary, "onepath.search/1")
+    write_json(run.folder / SEARCH_RESULT, summary, "onepath.search/1")
     written = _write_architecture(run, Architecture(run.experiment.space.name, result.choices))
-    return (*written, "search/result.json", f"search/{result.parameters.name}", f"search/{result.log.name}")
+    return (*written, SEARCH_RESULT, f"search/{result.parameters.name}", f"search/{result.log.name}")
 
 
 def _write_architecture(run: Run, architecture: Architecture) -> tuple[str, ...]:
@@ -234,11 +269,11 @@ def _write_architecture(run: Run, architecture: Architecture) -> tuple[str, ...]
 
 
 def _derive_inputs(run: Run) -> Any:
-    return [run.sha(ARCHITECTURE), print_space(run.experiment.flat), run.sha(run.table_file)]
+    return [run.sha(ARCHITECTURE), print_space(run.experiment.flat)]
 
 
 def _derive(run: Run) -> tuple[str, ...]:
-    """The network, as a graph and as PyTorch source; limits are checked here, whatever made the architecture."""
+    """The network, as a graph and as PyTorch source."""
     from compiler.codegen.to_pytorch import to_pytorch
     from compiler.derive import derive
     from compiler.ir.verify import verify_network
@@ -253,16 +288,9 @@ def _derive(run: Run) -> tuple[str, ...]:
 
 
 def _train_inputs(run: Run) -> Any:
-    from runtime.options import data_source
-
     recipe = run.experiment.train
-    data = _plain(data_source(run.experiment))
-    return [
-        run.sha(NETWORK),
-        _plain(recipe) if recipe else None,
-        data,
-        _initial(run) and run.sha(_initial(run)),
-    ]
+    initial = _initial(run) and run.sha(_initial(run))
+    return [run.sha(NETWORK), recipe and _plain(recipe), run.data_identity, initial, version("torch")]
 
 
 def _initial(run: Run) -> str:
@@ -273,16 +301,11 @@ def _initial(run: Run) -> str:
 
 
 def _train(run: Run) -> tuple[str, ...]:
-    from runtime.options import train_options
     from runtime.train import read_weights, train
 
-    recipe = run.experiment.train
-    if recipe is None:
-        name = run.experiment.space.name
-        raise NoSuchPart(f"nothing says how to train `{name}`: write `train {name} {{ … }}`")
     initial = read_weights(run.folder / _initial(run)) if _initial(run) else None
     folder = run.folder / "train"
-    result = train(run.network(), run.data, train_options(recipe), folder, initial, run.resume, run.training)
+    result = train(run.network(), run.data, train_options_of(run), folder, initial, run.resume, run.training)
     write_json(folder / "result.json", result.describe(), "onepath.train/1")
     run.progress.note(f"test accuracy {result.test.accuracy:.2%}")
     return (WEIGHTS, "train/result.json", "train/train.jsonl")
@@ -313,6 +336,12 @@ def _tune_inputs(run: Run) -> Any:
     return [run.sha(MODEL), run.target.key, run.sha(run.table_file), target.tune_budget, target.trials]
 
 
+def winner_budget_s(run: Run) -> float:
+    """How long the winner's kernels may be tuned further."""
+    given = run.experiment.target.tune_budget
+    return WINNER_BUDGET_S if given is None else given
+
+
 def _tune(run: Run) -> tuple[str, ...]:
     from runtime.latency_table import write_table
     from runtime.profiler import tune_network
@@ -323,7 +352,7 @@ def _tune(run: Run) -> tuple[str, ...]:
         run.table(run.table_file),
         run.target,
         records=run.records,
-        budget_s=run.experiment.target.tune_budget or WINNER_BUDGET_S,
+        budget_s=winner_budget_s(run),
         trials=run.experiment.target.trials,
         progress=run.progress,
     )
@@ -335,7 +364,8 @@ def _tune(run: Run) -> tuple[str, ...]:
 
 
 def _build_inputs(run: Run) -> Any:
-    return [run.sha(MODEL), run.sha(run.tuning_file), run.target.to_json(), version("apache-tvm")]
+    made = [run.sha(MODEL), run.sha(run.tuning_file), run.sha(ARCHITECTURE)]
+    return [made, run.target.to_json(), run.data_identity, version("apache-tvm")]
 
 
 def _build(run: Run) -> tuple[str, ...]:
@@ -351,7 +381,8 @@ def _build(run: Run) -> tuple[str, ...]:
 
 
 def _bench_inputs(run: Run) -> Any:
-    return [run.sha(BUNDLE), run.sha(MODEL), run.sha(run.table_file), run.sha(run.tuning_file)]
+    made = [run.sha(name) for name in (BUNDLE, MODEL, WEIGHTS, run.table_file, run.tuning_file)]
+    return [made, run.data_identity]
 
 
 def _bench(run: Run) -> tuple[str, ...]:
@@ -366,7 +397,7 @@ def _bench(run: Run) -> tuple[str, ...]:
 
 
 def _report_inputs(run: Run) -> Any:
-    return [run.sha(BENCH), run.sha("search/result.json")]
+    return [run.sha(BENCH), run.sha(SEARCH_RESULT)]
 
 
 def _report(run: Run) -> tuple[str, ...]:

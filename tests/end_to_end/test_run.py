@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,60 @@ def test_the_bundle_answers_by_its_own_runner(place: Path, finished: Path) -> No
     assert done.stdout.strip()
 
 
+def test_stage_after_stage_is_the_same_as_all_at_once(place: Path, finished: Path, tmp_path: Path) -> None:
+    """A run that ends between any two stages goes on with the next: each command adds its own stage alone."""
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    shutil.rmtree(out / "stages")
+    (out / "stages").mkdir()
+    for name in ("profile.json", "profile.begun"):
+        shutil.copy(finished / "stages" / name, out / "stages" / name)
+    for stage in ("search", "derive", "train", "export", "tune", "build", "bench"):
+        done = onepath(place, stage, "small.space", "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        assert [line.split()[0] for line in done.stderr.splitlines() if line.endswith(" …")] == [stage]
+    for name in ("architecture.json", "network.py", "train/weights.safetensors", "model.onnx"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_a_changed_search_is_searched_anew(place: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    (out / "architecture.json").write_text((out / "architecture.json").read_text() + "\n")
+    done = onepath(place, "search", "small.space", "--out", str(out), "--set", "search.epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert "architecture.edited.json" in done.stderr
+    again = onepath(
+        place, "search", "small.space", "--out", str(out), "--set", "search.epochs=1", "--restart"
+    )
+    assert "search …" in again.stderr
+
+
+def test_a_target_of_another_name_has_a_table_of_its_own(place: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    done = onepath(place, "profile", "small.space", "--out", str(out), "--target", "host")
+    assert done.returncode == 0, done.stderr
+    assert (out / "latency/host.json").is_file()
+
+
+def test_an_architecture_over_the_cap_is_told(place: Path, finished: Path, tmp_path: Path) -> None:
+    given = ["--arch", str(finished / "architecture.json"), "--set", "latency <= 1 ns on here"]
+    done = onepath(place, "tune", "small.space", "--out", str(tmp_path / "out"), *given)
+    assert done.returncode == 1, done.stderr
+    assert "the cap `latency <= 1e-06 ms on here` is not held" in done.stderr
+
+
+def test_what_cannot_end_well_is_told_at_once(place: Path, finished: Path, tmp_path: Path) -> None:
+    (place / "untrained.space").write_text(
+        "".join(line for line in TEXT.splitlines(True) if not line.startswith("train "))
+    )
+    done = onepath(place, "run", "untrained.space", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "nothing says how to train `small`" in done.stderr
+    assert "profile …" not in done.stderr
+
+
 def test_a_cap_that_cannot_be_held_is_told(place: Path, finished: Path) -> None:
     done = onepath(place, "search", "small.space", "--out", "capped", "--set", "latency <= 1 ns on here")
     assert done.returncode == 1
@@ -165,6 +220,9 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     for line in process.stderr:
         if line.startswith(f"{stage} …"):
             break
+    log = tmp_path / "out" / stage / f"{stage}.jsonl"
+    while stage != "profile" and not (log.is_file() and log.read_bytes().count(b"\n") > 2):
+        assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert RunFolder(tmp_path / "out").record(stage) is None
