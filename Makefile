@@ -39,7 +39,7 @@ format: setup  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 
 bench: setup  ## the benchmarks that take minutes
-	$(BIN)/python benchmarks/search_memory.py
+	$(BIN)/python benchmarks/search_memory.py --format json
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
