@@ -17,7 +17,7 @@ import numpy as np
 
 from compiler.codegen.layout import same_in_memory, turn
 from compiler.codegen.memory import Lifetime, plan_memory
-from compiler.codegen.schedules import candidates, template_named
+from compiler.codegen.schedules import template_named
 from compiler.codegen.schedules.emit import FLOAT, Emitter, address, view
 from compiler.codegen.schedules.template import Schedule, packed_size, write_function
 from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, tirx
@@ -46,15 +46,6 @@ class Lowered:
     input: Dimensions
     output: Dimensions
     workspace: int
-
-
-def default_schedules(plan: Plan, target: Target) -> dict[str, Schedule]:
-    """The default schedule of every kernel of the plan.
-
-    Raises:
-        Unsupported: a kernel that no template writes.
-    """
-    return {signature: candidates(kernel, target)[0] for signature, kernel in plan.kernels.items()}
 
 
 def symbol_of(kernel: Kernel, schedule: Schedule) -> str:

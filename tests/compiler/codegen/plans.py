@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules.template import Schedule
 from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel
 from compiler.passes.fuse import KernelCall, Plan
+from compiler.target import Target
 from tests.compiler.codegen.reference import Array, conv, depthwise, linear, plain, run_reference
 
 
@@ -39,6 +42,11 @@ def mobile(channels: int = 3, size: int = 16, classes: int = 7, layers: int = 2)
         value = builder.add(conv(builder.types[deep], 8, residual=True), deep, value)
     pooled = builder.add(plain("global_pool", [builder.types[value]]), value)
     return builder.plan(builder.add(linear(builder.types[pooled], classes), pooled))
+
+
+def default_schedules(plan: Plan, target: Target) -> dict[str, Schedule]:
+    """The default schedule of every kernel of the plan."""
+    return {signature: candidates(kernel, target)[0] for signature, kernel in plan.kernels.items()}
 
 
 def run_plan(plan: Plan, weights: dict[str, Array], source: Array) -> Array:

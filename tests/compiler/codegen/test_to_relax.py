@@ -17,7 +17,6 @@ from compiler.codegen.naive import naive_module
 from compiler.codegen.to_relax import (
     NETWORK,
     compile_network,
-    default_schedules,
     lower,
     relax_module,
     symbol_of,
@@ -25,7 +24,7 @@ from compiler.codegen.to_relax import (
 from compiler.passes.fuse import Plan
 from runtime.device import host
 from runtime.measure import random_weights
-from tests.compiler.codegen.plans import PlanBuilder, mobile, run_plan
+from tests.compiler.codegen.plans import PlanBuilder, default_schedules, mobile, run_plan
 from tests.compiler.codegen.reference import Array, conv, depthwise, plain, pool
 
 pytestmark = pytest.mark.tvm
