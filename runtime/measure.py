@@ -1,11 +1,10 @@
-"""What is measured in worker processes: the machine's noise and limits, networks from end to end and inside."""
+"""What is measured in worker processes: the machine's noise and limits, compiled networks call by call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,19 +25,6 @@ COMPILE_S = 600.0
 """How long the compilation of a whole network may take."""
 MEMORY_BYTES = 192 << 20
 """An array larger than any cache, to measure memory's bandwidth."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkTimes:
-    """A compiled network's latency in milliseconds, batch 1: percentiles, load, first run."""
-
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    min_ms: float
-    load_ms: float
-    first_ms: float
-    runs: int
 
 
 def probe_noise(target: Target, worker: Worker | None = None) -> Noise:
@@ -116,37 +102,6 @@ def compile_untuned(
     """
     request = {"do": "naive", "plan": plan_to(plan), "target": target.to_json()}
     _with_weights(request | {"path": str(Path(path).resolve())}, weights, target, worker)
-
-
-def time_library(
-    path: Path | str,
-    input_shape: Sequence[int],
-    target: Target,
-    *,
-    repeats: int = 200,
-    seconds: float = 1.0,
-    worker: Worker | None = None,
-) -> NetworkTimes:
-    """Run a library's `main` from end to end, at least `repeats` times and `seconds` long, after 20 warm-ups.
-
-    Raises:
-        WorkerFailed: it cannot be loaded or run.
-    """
-    request = {
-        "do": "latency",
-        "path": str(Path(path).resolve()),
-        "input": list(input_shape),
-        "repeats": repeats,
-        "seconds": seconds,
-        "warm": 20,
-    }
-    with _worker(target, worker) as asked:
-        answer = asked.ask(request, 60.0 + 40.0 + seconds)
-    times = sorted(time / 1e6 for time in answer["times_ns"])
-    cuts = quantiles(times, n=100)
-    return NetworkTimes(
-        median(times), cuts[89], cuts[98], times[0], answer["load_ms"], answer["first_ms"], len(times)
-    )
 
 
 def time_calls(

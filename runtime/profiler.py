@@ -56,6 +56,10 @@ COMPANY_MS = 150.0
 LARGEST_COMPANY = 40
 BUILD_S_A_KERNEL = 20.0
 LEAST_ERROR = 0.02
+FEWEST_SAMPLES = 3
+"""With fewer networks the two coefficients leave nothing to see an error in."""
+UNSEEN_ERROR = 0.25
+"""The relative error that is stated then: a cautious assumption, not a measurement."""
 DRAWN = 200
 """Random networks that say how often a network of the space runs each kernel."""
 
@@ -118,10 +122,41 @@ def random_plans(flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
 
 
 def spread_out(plans: Sequence[Plan], count: int = SAMPLES) -> list[Plan]:
-    """Plans from the smallest to the largest by their number of calls, then MACs: a fit needs both ends."""
-    ordered = sorted(plans, key=lambda plan: (len(plan.calls), sum(call.kernel.macs for call in plan.calls)))
+    """Different plans from the smallest to the largest by their number of calls, then MACs: a fit needs both ends."""
+    ordered = sorted(
+        _distinct(plans), key=lambda plan: (len(plan.calls), sum(call.kernel.macs for call in plan.calls))
+    )
     places = [round(index * (len(ordered) - 1) / max(count - 1, 1)) for index in range(count)]
     return [ordered[place] for place in sorted(set(places))]
+
+
+def with_cuts(plans: Sequence[Plan]) -> list[Plan]:
+    """The plans; where they are too few for a fit, also the first third and two thirds of the longest."""
+    if not plans or len(plans) >= FEWEST_SAMPLES:
+        return list(plans)
+    longest = max(plans, key=lambda plan: len(plan.calls))
+    lengths = (max(1, len(longest.calls) * part // 3) for part in (1, 2))
+    return _distinct([*(_cut(longest, length) for length in lengths), *plans])
+
+
+def _cut(plan: Plan, length: int) -> Plan:
+    """The network that ends with the value of the call at `length`; calls it does not need are left out."""
+    output = plan.calls[length - 1].output
+    needed, calls = {output, *plan.inputs}, []
+    for call in reversed(plan.calls[:length]):
+        if call.output in needed:
+            calls.append(call)
+            needed.update(call.inputs)
+    types = {name: shape for name, shape in plan.types.items() if name in needed}
+    return Plan(plan.inputs, tuple(reversed(calls)), output, types)
+
+
+def _distinct(plans: Sequence[Plan]) -> list[Plan]:
+    """The first of all plans that call the same kernels in the same order."""
+    found: dict[tuple[str, ...], Plan] = {}
+    for plan in plans:
+        found.setdefault(tuple(call.kernel.signature for call in plan.calls), plan)
+    return list(found.values())
 
 
 def profile(
@@ -169,7 +204,11 @@ def profile(
         said.note(f"pricing {len(kernels)} kernels")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
         prices = price(schedules, target, workers, company)
-        model = fit(sample_plans, prices, schedules, target, workers)
+        model = fit(with_cuts(_distinct(sample_plans)), prices, schedules, target, workers)
+        if len(model.samples) < FEWEST_SAMPLES:
+            said.note(
+                f"the latency model rests on {len(model.samples)} networks: an error of {model.error:.0%} is assumed"
+            )
     return LatencyTable(
         target=target.to_json(),
         processor=fingerprint(),
@@ -235,9 +274,11 @@ def _footprint(plan: Plan) -> int:
 def _entries(
     prices: Mapping[str, Price], schedules: Mapping[str, Schedule], rows: Sequence[Record]
 ) -> dict[str, Entry]:
-    tried = Counter(row.signature for row in rows)
+    measured = best_of(rows)
     return {
-        signature: Entry(price.median_ns / 1e6, price.spread, tried[signature] > 0, schedules[signature].text)
+        signature: Entry(
+            price.median_ns / 1e6, price.spread, signature in measured, schedules[signature].text
+        )
         for signature, price in prices.items()
     }
 
@@ -257,10 +298,14 @@ def price(
     requests = [_group_request(str(index), group, schedules, target) for index, group in enumerate(groups)]
     seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
     built: dict[int, Worker] = {}
+    failures: dict[int, WorkerFailed] = {}
     for index, worker, answer in workers.each(requests, seconds):
         if isinstance(answer, WorkerFailed):
-            raise _culprit(groups[index], schedules, target, workers, answer)
-        built[index] = worker
+            failures[index] = answer
+        else:
+            built[index] = worker
+    for index, failure in failures.items():
+        raise _culprit(groups[index], schedules, target, workers, failure)
     prices: dict[str, Price] = {}
     for _ in range(PASSES):
         for index, worker in sorted(built.items()):
@@ -336,7 +381,8 @@ def fit(
 def fit_samples(samples: Sequence[Sample]) -> Model:
     """The model that fits the samples best, and its root mean square relative error on them.
 
-    With more samples than coefficients the error is corrected for the coefficients fitted.
+    The error is corrected for the coefficients fitted. Fewer than `FEWEST_SAMPLES` say too little about
+    it: then it is at least `UNSEEN_ERROR`, and 1 without any.
     """
     if not samples:
         return Model(0.0, 0.0, 1.0, ())
@@ -347,7 +393,8 @@ def fit_samples(samples: Sequence[Sample]) -> Model:
     residuals = (matrix @ [constant, per_call] - left) * scale
     fitted = sum(value > 0 for value in (constant, per_call))
     freedom = max(1, len(samples) - fitted)
-    error = max(LEAST_ERROR, sqrt(float(np.sum(residuals**2)) / freedom))
+    least = LEAST_ERROR if len(samples) >= FEWEST_SAMPLES else UNSEEN_ERROR
+    error = max(least, sqrt(float(np.sum(residuals**2)) / freedom))
     return Model(float(constant), float(per_call), error, tuple(samples))
 
 

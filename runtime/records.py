@@ -29,6 +29,8 @@ from runtime.device import fingerprint
 PACK_SCHEMA = "onepath.records/1"
 BUSY_WAIT_S = 20.0
 """How long a writer waits for another process to finish its transaction."""
+FAILED, DIED = "failed: ", "died: "
+"""How the status of a schedule begins that cannot be used; one whose worker died or was late is tried once more."""
 _VERSION = 1
 
 _TABLE = """
@@ -46,6 +48,10 @@ class RecordsProblem(Exception):
     """A records database that cannot be used: which, what is wrong, and the way out."""
 
 
+class DamagedRecords(RecordsProblem):
+    """A file that is no database, or a torn one: `salvage` keeps what is whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """Where a record holds: the target's key, TVM's version, the processor's fingerprint."""
@@ -59,7 +65,7 @@ class Key:
 class Record:
     """One schedule of one kernel: its times in nanoseconds, or why it has none.
 
-    `status` is "ok", or "failed: " with the reason; `measured` is the moment, ISO 8601 in UTC.
+    `status` is "ok", or `FAILED` or `DIED` with the reason; `measured` is the moment, ISO 8601 in UTC.
     """
 
     signature: str
@@ -181,10 +187,6 @@ class Records:
                     yield record
         except (sqlite3.DatabaseError, OSError) as problem:
             raise _problem(self.path, problem) from None
-
-    def best(self, signature: str, key: Key) -> Record | None:
-        """The fastest record of a kernel, or None."""
-        return best_of(self.rows([signature], key)).get(signature)
 
     def check(self) -> list[str]:
         """What is damaged: SQLite's own findings, then rows whose hash does not fit. Empty if all is well."""
@@ -317,11 +319,12 @@ def _record(row: Sequence[object]) -> Record | None:
 
 
 def _problem(path: Path, problem: Exception) -> RecordsProblem:
-    text = str(problem)
+    text, kind = str(problem), RecordsProblem
     if "locked" in text:
         way_out = "another process is writing; wait for it to end"
-    elif "full" in text or isinstance(problem, OSError) or "unable to open" in text:
-        way_out = "free some space, or give another file with --records"
+    elif "full" in text or "readonly" in text or isinstance(problem, OSError) or "unable to open" in text:
+        way_out = "free some space, make it writable, or give another file with --records"
     else:
+        kind = DamagedRecords
         way_out = "what is whole can be kept: `onepath records salvage`, or give another file with --records"
-    return RecordsProblem(f"{path}: the records cannot be used ({text}); {way_out}")
+    return kind(f"{path}: the records cannot be used ({text}); {way_out}")

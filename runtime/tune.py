@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from compiler.codegen.schedules import TEMPLATES, candidates
@@ -19,7 +19,7 @@ from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
 from runtime.console import Progress, Silent
-from runtime.records import Key, Record, Records, best_of, key_of
+from runtime.records import DIED, FAILED, Key, Record, Records, best_of, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 
 TRIALS = 8
@@ -75,6 +75,7 @@ class _Task:
     weight: float
     waiting: list[Schedule]
     tried: int
+    died: frozenset[Schedule]
     best_ns: float = float("inf")
     dry: int = 0
 
@@ -106,9 +107,10 @@ def tune(
 ) -> Tuned:
     """Try up to `trials` schedules of each kernel, for at most about `budget_s` seconds.
 
-    What the records hold already is not measured again and counts as tried. `weights` says how often a
-    network runs each kernel (1 where it says nothing). Each measurement is on disk when the next begins,
-    so an interrupt loses nothing.
+    What the records hold already is not measured again and counts as tried, except schedules that ended
+    the worker or ran out of time: a busy machine does that too, so they get a second chance. `weights`
+    says how often a network runs each kernel (1 where it says nothing). Each measurement is on disk when
+    the next begins, so an interrupt loses nothing.
 
     Raises:
         NothingMeasured: no kernel has a valid measurement, old or new.
@@ -157,12 +159,13 @@ class _Run:
         held = usable(self.records, self.kernels, self.key)
         best = best_of(held)
         for signature, kernel in self.kernels.items():
-            tried = {record.schedule for record in held if record.signature == signature}
+            own = [record for record in held if record.signature == signature]
+            died = frozenset(record.schedule for record in own if record.status.startswith(DIED))
+            tried = {record.schedule for record in own} - died
             queue = candidates(kernel, self.target)[: self.trials]
             waiting = [schedule for schedule in queue if schedule not in tried]
-            task = _Task(
-                signature, kernel, self.weights.get(signature, 1.0), waiting, len(queue) - len(waiting)
-            )
+            weight = self.weights.get(signature, 1.0)
+            task = _Task(signature, kernel, weight, waiting, len(queue) - len(waiting), died)
             if signature in best:
                 task.best_ns = best[signature].median_ns
             self.tasks.append(task)
@@ -209,16 +212,22 @@ class _Run:
         built: list[tuple[int, Worker, int]] = []
         for index, worker, answer in self.workers.each(requests, BUILD_S):
             if isinstance(answer, WorkerFailed):
-                self._fail(batch[index], answer.reason)
+                self._fail(batch[index], answer)
             else:
                 built.append((index, worker, worker.generation))
+        unmeasured: list[int] = []
+        measured = 0
         for index, worker, generation in built:
             if worker.generation != generation:
-                batch[index].task.waiting.insert(0, batch[index].schedule)
-                continue
-            self._measure(str(index), batch[index], worker)
-            if self.over:
-                return
+                unmeasured.append(index)
+            elif measured and self.over:
+                unmeasured.append(index)
+                self._forget(str(index), worker)
+            else:
+                self._measure(str(index), batch[index], worker)
+                measured += 1
+        for index in sorted(unmeasured, reverse=True):
+            batch[index].task.waiting.insert(0, batch[index].schedule)
 
     def _build(self, name: str, signature: str, schedules: Sequence[Schedule]) -> dict[str, object]:
         kernels = [[signature, schedule.text] for schedule in schedules]
@@ -234,17 +243,33 @@ class _Run:
         if trial.task.best_ns < float("inf"):
             request["limit_ns"] = int(HOPELESS * trial.task.best_ns) + 2000
         try:
-            times = tuple(int(row[0]) for row in worker.ask(request, MEASURE_S)["times"])
-            worker.ask({"do": "forget", "name": name})
+            times = tuple(int(row[0]) for row in self._times(request, worker, MEASURE_S))
         except WorkerFailed as failure:
-            self._fail(trial, failure.reason)
+            self._fail(trial, failure)
             return
         self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, times))
 
-    def _fail(self, trial: _Trial, reason: str) -> None:
+    def _times(self, request: Mapping[str, object], worker: Worker, seconds: float) -> list[list[int]]:
+        """The rows of a measurement; a worker that survives it forgets the probe."""
+        name = str(request["name"])
+        try:
+            rows: list[list[int]] = worker.ask(request, seconds)["times"]
+        except WorkerFailed as failure:
+            if not failure.died:
+                self._forget(name, worker)
+            raise
+        self._forget(name, worker)
+        return rows
+
+    def _forget(self, name: str, worker: Worker) -> None:
+        with suppress(WorkerFailed):
+            worker.ask({"do": "forget", "name": name})
+
+    def _fail(self, trial: _Trial, failure: WorkerFailed) -> None:
         self.failed += 1
-        self.first_failure = self.first_failure or reason
-        status = f"failed: {reason[:300]}"
+        self.first_failure = self.first_failure or failure.reason
+        again = failure.died and trial.schedule not in trial.task.died
+        status = f"{DIED if again else FAILED}{failure.reason[:300]}"
         self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, (), status))
 
     def _keep(self, trial: _Trial, record: Record) -> None:
@@ -291,8 +316,7 @@ class _Run:
     def _final(self, name: str, final: Sequence[Record], worker: Worker) -> None:
         request = {"do": "measure", "name": name, "lines": self.lines, "milliseconds": FINALISTS * MEASURE_MS}
         try:
-            rows = worker.ask(request, FINALISTS * MEASURE_S)["times"]
-            worker.ask({"do": "forget", "name": name})
+            rows = self._times(request, worker, FINALISTS * MEASURE_S)
         except WorkerFailed:
             return
         columns = zip(*rows, strict=True)

@@ -96,7 +96,6 @@ class Worker:
             "bandwidth": _bandwidth,
             "compile": _compile,
             "naive": _naive,
-            "latency": _latency,
             "timed": _timed,
             "untuned": _untuned,
         }
@@ -198,29 +197,6 @@ def _naive(request: Request) -> Answer:
     weights, _ = read_tensors(request["weights"])
     tvm_api.export(tvm_api.build_default(naive_module(plan, weights), target), request["path"])
     return {}
-
-
-def _latency(request: Request) -> Answer:
-    """Run a library's `main` from end to end: load and first run in ms, then every run in ns."""
-    begin = time.perf_counter()
-    run = tvm_api.load_main(request["path"])
-    loaded = time.perf_counter()
-    values = np.random.default_rng(0).random(tuple(request["input"]), dtype=np.float32)
-    given = tvm_api.array(values)
-    start = time.perf_counter()
-    run(given)
-    first = time.perf_counter()
-    times: list[int] = []
-    deadline = first + float(request["seconds"])
-    for _ in range(int(request["warm"])):
-        run(given)
-    while len(times) < int(request["repeats"]) or time.perf_counter() < deadline:
-        before = time.perf_counter_ns()
-        run(given)
-        times.append(time.perf_counter_ns() - before)
-        if time.perf_counter() > deadline + 30:
-            break
-    return {"load_ms": 1e3 * (loaded - begin), "first_ms": 1e3 * (first - start), "times_ns": times}
 
 
 def _timed(request: Request) -> Answer:

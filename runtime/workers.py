@@ -30,7 +30,7 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """One process; it is started again after it died."""
+    """One process; it is started again after it died. `generation` counts the processes that ended."""
 
     def __init__(self, cores: Sequence[int], threads: int = 1) -> None:
         self.cores, self.threads = tuple(cores), threads
@@ -42,7 +42,6 @@ class Worker:
     def start(self) -> None:
         """Start the process without waiting for it."""
         self._buffer = b""
-        self.generation += 1
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         environment = {
@@ -139,10 +138,11 @@ class Worker:
         return self._process.stdout.fileno()
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process, and with it all it has built."""
         process, self._process = self._process, None
         if process is None:
             return
+        self.generation += 1
         for pipe in (process.stdin, process.stdout):
             with suppress(OSError):
                 if pipe is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli.common import NO, Answer, AnswerFormat, command, write_json
+from runtime.cli.common import NO, Answer, AnswerFormat, CommandError, command, write_json
 
 records_app = typer.Typer(
     help="The tuning records: every measurement of a kernel on this machine.",
@@ -99,6 +99,63 @@ def list_(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
     print(f"{len(rows)} records of {len(best)} kernels")
 
 
+@command
+def check(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
+    """Look for damage in the database; ends with 1 where there is some.
+
+    Example: onepath records check
+    """
+    path = _existing(records)
+    damage = _damage(path)
+    if form is Answer.JSON:
+        write_json({"database": str(path), "damage": damage})
+    else:
+        for finding in damage:
+            print(finding)
+        print(f"{path}: {'keep what is whole with `records salvage`' if damage else 'nothing is damaged'}")
+    if damage:
+        raise typer.Exit(NO)
+
+
+@command
+def salvage(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
+    """Keep the whole records of a damaged database in a new one, and set the old file aside.
+
+    Example: onepath records salvage
+    """
+    from runtime.records import salvage as keep_whole
+
+    path = _existing(records)
+    kept, aside = keep_whole(path) if _damage(path) else (None, None)
+    if form is Answer.JSON:
+        write_json({"database": str(path), "kept": kept, "aside": None if aside is None else str(aside)})
+    elif aside is None:
+        print(f"{path}: nothing is damaged, nothing was changed")
+    else:
+        print(f"{kept} whole records are kept in {path}; the damaged file is now {aside}")
+
+
+def _existing(path: Path | None) -> Path:
+    from runtime.records import default_path
+
+    path = path or default_path()
+    if not path.is_file():
+        raise CommandError(f"there is no records database at {path}; name one with --records")
+    return path
+
+
+def _damage(path: Path) -> list[str]:
+    from runtime.records import DamagedRecords, Records
+
+    try:
+        with Records(path) as database:
+            return database.check()
+    except DamagedRecords as problem:
+        return [str(problem)]
+
+
+records_app.command("check")(check)
 records_app.command("export")(export)
 records_app.command("import")(import_)
 records_app.command("list")(list_)
+records_app.command("salvage")(salvage)

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from compiler.codegen.schedules.template import Schedule
+from runtime.cli import app
 from runtime.records import (
     Key,
     Record,
@@ -40,8 +42,8 @@ def test_what_was_added_is_read_back_by_another(tmp_path: Path) -> None:
         records.add(record("other"))
     with Records(path) as records:
         assert len(records.rows()) == 4
-        assert records.best("k", KEY) == record(vectors=2, times=(3,))
-        assert records.best("k", Key("target", "0.28", "processor")) is None
+        assert best_of(records.rows(["k"], KEY)) == {"k": record(vectors=2, times=(3,))}
+        assert records.rows(["k"], Key("target", "0.28", "processor")) == []
         assert records.check() == []
 
 
@@ -56,7 +58,6 @@ def test_failures_are_kept_and_never_best(tmp_path: Path) -> None:
     failed = Record("k", KEY, Schedule.of("dense", {"vectors": 7}), (), "failed: crashed", "now")
     with Records(tmp_path / "r.sqlite") as records:
         records.add(failed)
-        assert records.best("k", KEY) is None
         assert records.rows() == [failed]
     assert best_of([failed, record()]) == {"k": record()}
 
@@ -140,3 +141,40 @@ def test_packs_read_back_equal_and_show_damage() -> None:
     for other in ("", "{}", "nonsense", '{"schema": "onepath.records/9"}'):
         with pytest.raises(RecordsProblem, match="schema"):
             read_pack(other)
+
+
+def test_the_command_line_finds_damage_and_keeps_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    runner, option = CliRunner(), ["--records", str(path)]
+    for name in ("check", "salvage"):
+        assert f"onepath records {name}" in runner.invoke(app, ["records", name, "--help"]).output
+        missing = runner.invoke(app, ["records", name, *option])
+        assert missing.exit_code == 2
+        assert "there is no records database" in missing.output
+    with Records(path) as records:
+        records.add_all([record("good"), record("bad")])
+    assert runner.invoke(app, ["records", "check", *option]).exit_code == 0
+    untouched = runner.invoke(app, ["records", "salvage", *option, "--format", "json"])
+    assert json.loads(untouched.output) == {"database": str(path), "kept": None, "aside": None}
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE measurement SET times_ns = '[1]' WHERE signature = 'bad'")
+    connection.commit()
+    connection.close()
+    damaged = runner.invoke(app, ["records", "check", *option, "--format", "json"])
+    assert damaged.exit_code == 1
+    assert len(json.loads(damaged.output)["damage"]) == 1
+    assert runner.invoke(app, ["records", "salvage", *option]).exit_code == 0
+    assert runner.invoke(app, ["records", "check", *option]).exit_code == 0
+    with Records(path) as records:
+        assert records.rows() == [record("good")]
+
+
+def test_the_command_line_leaves_a_newer_version_alone(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    assert CliRunner().invoke(app, ["records", "salvage", "--records", str(path)]).exit_code == 2
+    assert list(tmp_path.glob("*damaged*")) == []
+    path.write_text("no database at all" * 100)
+    assert CliRunner().invoke(app, ["records", "check", "--records", str(path)]).exit_code == 1
