@@ -15,7 +15,6 @@ import msgspec
 
 from compiler.codegen.schedules.template import Schedule, read_schedule
 from compiler.pricing import Prices
-from compiler.target import Target
 
 SCHEMA = "onepath.latency/1"
 
@@ -108,11 +107,6 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The schedule that each kernel was timed with: what the bundle is built of."""
         return {signature: read_schedule(entry.schedule) for signature, entry in self.entries.items()}
 
-    @property
-    def tuned(self) -> bool:
-        """Whether every entry is of a tuned kernel."""
-        return all(entry.tuned for entry in self.entries.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -147,8 +141,3 @@ def from_payload(payload: Mapping[str, Any]) -> LatencyTable:
     if not all(0 <= number < float("inf") for number in numbers):
         raise TableProblem("not a latency table: a time is negative or infinite")
     return table
-
-
-def target_of(table: LatencyTable) -> Target:
-    """The target that the table was measured for."""
-    return Target.from_json(table.target)

@@ -1,79 +1,42 @@
-"""The profiler: tunes the kernels of a space, prices each in the company of others, fits the latency model.
-
-A price is what the kernel takes while as many others as a network has run in turns with it: their code
-and constants pass through the caches between two of its runs, and its inputs have just been written. The
-sum of the prices of a network's kernels is then close to the network; what is left over, a constant and a
-cost per call, is fitted with non-negative least squares (Lawson and Hanson, 1974) on whole networks that
-are built of exactly these kernels and run from end to end, the way a bundle is. Relative errors are what is minimised.
-"""
+"""The profiler: tunes the kernels of a space, prices each in the company of others, fits the latency model."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from math import prod, sqrt
+from dataclasses import asdict
+from math import prod
 from pathlib import Path
-from statistics import mean, median
-from tempfile import TemporaryDirectory
+from statistics import mean
 
 import msgspec
-import numpy as np
-from scipy.optimize import nnls
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.tvm_api import version
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import FP32_BYTES, Kernel
-from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample
+from compiler.latency import Entry, LatencyTable, MeasuredNoise
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
 from compiler.pricing import sample_plan, space_kernels
 from compiler.target import Target
-from runtime.bench import cores as bench_cores
-from runtime.bench_contender import BenchProblem, Contender
-from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
 from runtime.console import Progress, Silent
 from runtime.device import fingerprint
-from runtime.measure import compile_plan, probe_noise, random_weights
+from runtime.fit_latency import FEWEST_SAMPLES, distinct, fit, spread_out, with_cuts
+from runtime.measure import probe_noise
+from runtime.price_kernels import Price, price
 from runtime.records import Record, Records, best_of, digest, key_of
 from runtime.tune import TRIALS, tune, usable
-from runtime.workers import Worker, WorkerFailed, Workers
+from runtime.workers import Workers
 
 TUNING_SHARE = 0.7
 """The part of a budget that is for tuning; the rest prices the kernels and fits the model."""
 WINNER_TRIALS = 40
 """Schedules tried of each kernel of the network that is built, unless more is asked for."""
-SAMPLES = 4
-"""Networks of a space that the model is fitted on."""
-PASSES = 3
-"""How often each kernel is priced, with all others in between; the lowest median counts, since what
-disturbs a measurement only adds to it."""
-COMPANY_MS = 150.0
-LARGEST_COMPANY = 40
-BUILD_S_A_KERNEL = 20.0
-LEAST_ERROR = 0.02
-FEWEST_SAMPLES = 3
-"""With fewer networks the two coefficients leave nothing to see an error in."""
-UNSEEN_ERROR = 0.25
-"""The relative error that is stated then: a cautious assumption, not a measurement."""
 DRAWN = 200
 """Random networks that say how often a network of the space runs each kernel."""
-
-
-class CannotPrice(Exception):
-    """A kernel that can neither be built nor run; the message names it and says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A kernel in company: the median of its runs in nanoseconds, and p90 / p50."""
-
-    median_ns: float
-    spread: float
 
 
 def profile_space(
@@ -121,44 +84,6 @@ def random_plans(flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
     return plans
 
 
-def spread_out(plans: Sequence[Plan], count: int = SAMPLES) -> list[Plan]:
-    """Different plans from the smallest to the largest by their number of calls, then MACs: a fit needs both ends."""
-    ordered = sorted(
-        _distinct(plans), key=lambda plan: (len(plan.calls), sum(call.kernel.macs for call in plan.calls))
-    )
-    places = [round(index * (len(ordered) - 1) / max(count - 1, 1)) for index in range(count)]
-    return [ordered[place] for place in sorted(set(places))]
-
-
-def with_cuts(plans: Sequence[Plan]) -> list[Plan]:
-    """The plans; where they are too few for a fit, also the first third and two thirds of the longest."""
-    if not plans or len(plans) >= FEWEST_SAMPLES:
-        return list(plans)
-    longest = max(plans, key=lambda plan: len(plan.calls))
-    lengths = (max(1, len(longest.calls) * part // 3) for part in (1, 2))
-    return _distinct([*(_cut(longest, length) for length in lengths), *plans])
-
-
-def _cut(plan: Plan, length: int) -> Plan:
-    """The network that ends with the value of the call at `length`; calls it does not need are left out."""
-    output = plan.calls[length - 1].output
-    needed, calls = {output, *plan.inputs}, []
-    for call in reversed(plan.calls[:length]):
-        if call.output in needed:
-            calls.append(call)
-            needed.update(call.inputs)
-    types = {name: shape for name, shape in plan.types.items() if name in needed}
-    return Plan(plan.inputs, tuple(reversed(calls)), output, types)
-
-
-def _distinct(plans: Sequence[Plan]) -> list[Plan]:
-    """The first of all plans that call the same kernels in the same order."""
-    found: dict[tuple[str, ...], Plan] = {}
-    for plan in plans:
-        found.setdefault(tuple(call.kernel.signature for call in plan.calls), plan)
-    return list(found.values())
-
-
 def profile(
     kernels: Mapping[str, Kernel],
     target: Target,
@@ -204,7 +129,7 @@ def profile(
         said.note(f"pricing {len(kernels)} kernels")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
         prices = price(schedules, target, workers, company)
-        model = fit(with_cuts(_distinct(sample_plans)), prices, schedules, target, workers)
+        model = fit(with_cuts(distinct(sample_plans)), prices, schedules, target, workers)
         if len(model.samples) < FEWEST_SAMPLES:
             said.note(
                 f"the latency model rests on {len(model.samples)} networks: an error of {model.error:.0%} is assumed"
@@ -281,155 +206,3 @@ def _entries(
         )
         for signature, price in prices.items()
     }
-
-
-def price(
-    schedules: Mapping[str, Schedule], target: Target, workers: Workers, company: int
-) -> dict[str, Price]:
-    """Every kernel's time in the company of `company` others.
-
-    Raises:
-        CannotPrice: a kernel that fails by itself, too.
-    """
-    signatures = sorted(schedules)
-    random.Random(0).shuffle(signatures)
-    count = max(1, round(len(signatures) / max(2, min(company, LARGEST_COMPANY))))
-    groups = [signatures[index::count] for index in range(count)]
-    requests = [_group_request(str(index), group, schedules, target) for index, group in enumerate(groups)]
-    seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
-    built: dict[int, Worker] = {}
-    failures: dict[int, WorkerFailed] = {}
-    for index, worker, answer in workers.each(requests, seconds):
-        if isinstance(answer, WorkerFailed):
-            failures[index] = answer
-        else:
-            built[index] = worker
-    for index, failure in failures.items():
-        raise _culprit(groups[index], schedules, target, workers, failure)
-    prices: dict[str, Price] = {}
-    for _ in range(PASSES):
-        for index, worker in sorted(built.items()):
-            _price_group(str(index), groups[index], worker, prices)
-    for index, worker in built.items():
-        worker.ask({"do": "forget", "name": str(index)})
-    return {signature: prices[signature] for signature in schedules}
-
-
-def _group_request(
-    name: str, group: Sequence[str], schedules: Mapping[str, Schedule], target: Target
-) -> dict[str, object]:
-    kernels = [[signature, schedules[signature].text] for signature in group]
-    return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
-
-
-def _price_group(name: str, group: Sequence[str], worker: Worker, prices: dict[str, Price]) -> None:
-    request = {"do": "measure", "name": name, "lines": 0, "milliseconds": COMPANY_MS}
-    try:
-        rows = np.array(worker.ask(request)["times"], dtype=np.float64)
-    except WorkerFailed as failure:
-        raise CannotPrice(
-            f"kernels could not be run in turns: {failure.reason}; the first is {group[0]}"
-        ) from None
-    for signature, times in zip(group, rows.T, strict=True):
-        middle = float(np.median(times))
-        if signature not in prices or middle < prices[signature].median_ns:
-            prices[signature] = Price(middle, float(np.quantile(times, 0.9)) / max(middle, 1.0))
-
-
-def _culprit(
-    group: Sequence[str],
-    schedules: Mapping[str, Schedule],
-    target: Target,
-    workers: Workers,
-    failure: WorkerFailed,
-) -> CannotPrice:
-    """The kernel because of which a group could not be built."""
-    for signature in group:
-        try:
-            workers.first.ask(_group_request("one", [signature], schedules, target), BUILD_S_A_KERNEL)
-            workers.first.ask({"do": "forget", "name": "one"})
-        except WorkerFailed as alone:
-            return CannotPrice(f"kernel {signature} cannot be built: {alone.reason}")
-    return CannotPrice(f"{len(group)} kernels cannot be built together: {failure.reason}")
-
-
-def fit(
-    plans: Sequence[Plan],
-    prices: Mapping[str, Price],
-    schedules: Mapping[str, Schedule],
-    target: Target,
-    workers: Workers,
-) -> Model:
-    """The constant and the cost of a call, from networks measured whole.
-
-    Raises:
-        CannotPrice: a sample network cannot be built or run.
-    """
-    try:
-        measured = _measured(plans, schedules, target, workers)
-    except (WorkerFailed, BenchProblem) as failure:
-        raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
-    samples = tuple(
-        Sample(
-            len(plan.calls), sum(prices[call.kernel.signature].median_ns for call in plan.calls) / 1e6, time
-        )
-        for plan, time in zip(plans, measured, strict=True)
-    )
-    return fit_samples(samples)
-
-
-def fit_samples(samples: Sequence[Sample]) -> Model:
-    """The model that fits the samples best, and its root mean square relative error on them.
-
-    The error is corrected for the coefficients fitted. Fewer than `FEWEST_SAMPLES` say too little about
-    it: then it is at least `UNSEEN_ERROR`, and 1 without any.
-    """
-    if not samples:
-        return Model(0.0, 0.0, 1.0, ())
-    scale = np.array([1 / sample.measured_ms for sample in samples])
-    left = np.array([sample.measured_ms - sample.kernels_ms for sample in samples])
-    matrix = np.stack([np.ones(len(samples)), [float(sample.calls) for sample in samples]], axis=1)
-    (constant, per_call), _ = nnls(matrix * scale[:, None], left * scale)
-    residuals = (matrix @ [constant, per_call] - left) * scale
-    fitted = sum(value > 0 for value in (constant, per_call))
-    freedom = max(1, len(samples) - fitted)
-    least = LEAST_ERROR if len(samples) >= FEWEST_SAMPLES else UNSEEN_ERROR
-    error = max(least, sqrt(float(np.sum(residuals**2)) / freedom))
-    return Model(float(constant), float(per_call), error, tuple(samples))
-
-
-def _measured(
-    plans: Sequence[Plan], schedules: Mapping[str, Schedule], target: Target, workers: Workers
-) -> list[float]:
-    """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""
-    with TemporaryDirectory(prefix="onepath-") as name, ExitStack() as stack:
-        folder = Path(name)
-        (folder / "lib").mkdir()
-        for package, library in RUNTIME_LIBRARIES.items():
-            (folder / "lib" / library).symlink_to(runtime_library(package))
-        paths = [folder / f"{index}.so" for index in range(len(plans))]
-        for index, plan in enumerate(plans):
-            worker = workers.all[index % len(workers.all)]
-            compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
-        common = {
-            "kind": "library",
-            "folder": name,
-            "threads": target.threads,
-            "cores": bench_cores(target.threads),
-        }
-        contenders = [
-            stack.enter_context(
-                Contender(
-                    path.name, {**common, "library": str(path), "shape": (1, *plan.types[plan.inputs[0]])}
-                )
-            )
-            for path, plan in zip(paths, plans, strict=True)
-        ]
-        passes = [[_p50_ms(contender) for contender in contenders] for _ in range(PASSES)]
-        return [min(times) for times in zip(*passes, strict=True)]
-
-
-def _p50_ms(contender: Contender) -> float:
-    """The median of about 0.15 s of runs, after some to warm up."""
-    typical = median(contender.run(20))
-    return median(contender.run(int(min(5000, max(100, 150 / typical)))))

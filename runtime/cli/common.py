@@ -135,7 +135,7 @@ _EXPECTED = (
     ("runtime.device", "UnknownProcessor"),
     ("runtime.experiment", "NoSuchPart"),
     ("runtime.files", "FileProblem"),
-    ("runtime.profiler", "CannotPrice"),
+    ("runtime.price_kernels", "CannotPrice"),
     ("runtime.records", "RecordsProblem"),
     ("runtime.search.options", "SearchProblem"),
     ("runtime.targets", "UnsupportedTarget"),

@@ -16,7 +16,6 @@ from compiler.latency import (
     Sample,
     TableProblem,
     from_payload,
-    target_of,
     to_payload,
 )
 from compiler.target import Target
@@ -39,7 +38,6 @@ def test_predicts_the_sum_with_its_error() -> None:
     assert prediction.latency_ms == 0.125 + 3 * 0.0625 + 1.25
     assert prediction.error_ms == pytest.approx(0.1 * prediction.latency_ms)
     assert TABLE.prices.kernels_ms == {"a": 0.5, "b": 0.25}
-    assert not TABLE.tuned
     assert TABLE.schedules["a"] == SCHEDULE
 
 
@@ -50,7 +48,6 @@ def test_names_a_missing_kernel() -> None:
 
 def test_reads_back_equal() -> None:
     assert from_payload(to_payload(TABLE)) == TABLE
-    assert target_of(TABLE) == TARGET
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,12 @@ import pytest
 from compiler.codegen.schedules import candidates
 from compiler.latency import Sample
 from compiler.target import Target
-from runtime import device, measure, profiler, tune
+from runtime import device, fit_latency, measure, price_kernels, profiler, tune
 from runtime.files import FileProblem
+from runtime.fit_latency import UNSEEN_ERROR, fit_samples, spread_out, with_cuts
 from runtime.latency_table import read_table, write_table
-from runtime.profiler import (
-    UNSEEN_ERROR,
-    CannotPrice,
-    fit_samples,
-    profile,
-    spread_out,
-    tune_network,
-    with_cuts,
-)
+from runtime.price_kernels import CannotPrice
+from runtime.profiler import profile, tune_network
 from runtime.records import DIED, FAILED, Record, Records, best_of, digest, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 from tests.compiler.codegen.plans import mobile
@@ -202,7 +196,7 @@ def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target) -> None
             return {}
 
     with pytest.raises(CannotPrice, match="cannot be built together: too large"):
-        profiler.price(schedules, target, Idle(), 2)  # type: ignore[arg-type]
+        price_kernels.price(schedules, target, Idle(), 2)  # type: ignore[arg-type]
 
 
 def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
@@ -211,7 +205,7 @@ def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
         Record("failing", key_of(target), schedule, (), f"{FAILED}no"),
         Record("fine", key_of(target), schedule, (5,)),
     ]
-    prices = {name: profiler.Price(5.0, 1.0) for name in ("failing", "fine", "new")}
+    prices = {name: price_kernels.Price(5.0, 1.0) for name in ("failing", "fine", "new")}
     entries = profiler._entries(prices, dict.fromkeys(prices, schedule), rows)
     assert [name for name, entry in entries.items() if entry.tuned] == ["fine"]
 
@@ -224,8 +218,8 @@ def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers
     assert cuts[-1] == plan
     assert len(with_cuts([mobile(1, layers=layers) for layers in (1, 2, 3)])) == 3
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
-    prices = {name: profiler.Price(1000.0, 1.0) for name in schedules}
-    model = profiler.fit(cuts, prices, schedules, target, workers)
+    prices = {name: price_kernels.Price(1000.0, 1.0) for name in schedules}
+    model = fit_latency.fit(cuts, prices, schedules, target, workers)
     assert [sample.calls for sample in model.samples] == [len(cut.calls) for cut in cuts]
 
 
@@ -249,7 +243,7 @@ def test_a_network_is_compiled_and_timed_outside(target: Target, workers: Worker
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
     sizes = measure.compile_plan(plan, weights, schedules, target, tmp_path / "a.so", workers.first)
     assert sizes["workspace_bytes"] > 0
-    (whole_ms,) = profiler._measured([plan], schedules, target, workers)
+    (whole_ms,) = fit_latency._measured([plan], schedules, target, workers)
     assert whole_ms > 0
     calls = measure.time_calls(plan, weights, schedules, target, repeats=20, worker=workers.first)
     assert len(calls) == len(plan.calls)

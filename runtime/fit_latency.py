@@ -1,0 +1,156 @@
+"""What the sum of the kernels leaves out: a constant and a cost per call, fitted on whole networks.
+
+The networks are built of exactly the priced kernels and run from end to end, the way a bundle is. The fit is
+non-negative least squares (Lawson and Hanson, 1974) of the relative errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from math import sqrt
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy.optimize import nnls
+
+from compiler.codegen.schedules.template import Schedule
+from compiler.latency import Model, Sample
+from compiler.passes.fuse import Plan
+from compiler.target import Target
+from runtime.bench import cores as bench_cores
+from runtime.bench_contender import BenchProblem, Contender
+from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
+from runtime.measure import compile_plan, random_weights
+from runtime.price_kernels import PASSES, CannotPrice, Price
+from runtime.workers import WorkerFailed, Workers
+
+SAMPLES = 4
+"""Networks of a space that the model is fitted on."""
+LEAST_ERROR = 0.02
+FEWEST_SAMPLES = 3
+"""With fewer networks the two coefficients leave nothing to see an error in."""
+UNSEEN_ERROR = 0.25
+"""The relative error that is stated then: a cautious assumption, not a measurement."""
+
+
+def spread_out(plans: Sequence[Plan], count: int = SAMPLES) -> list[Plan]:
+    """Different plans from the smallest to the largest by their number of calls, then MACs: a fit needs both ends."""
+    ordered = sorted(
+        distinct(plans), key=lambda plan: (len(plan.calls), sum(call.kernel.macs for call in plan.calls))
+    )
+    places = [round(index * (len(ordered) - 1) / max(count - 1, 1)) for index in range(count)]
+    return [ordered[place] for place in sorted(set(places))]
+
+
+def with_cuts(plans: Sequence[Plan]) -> list[Plan]:
+    """The plans; where they are too few for a fit, also the first third and two thirds of the longest."""
+    if not plans or len(plans) >= FEWEST_SAMPLES:
+        return list(plans)
+    longest = max(plans, key=lambda plan: len(plan.calls))
+    lengths = (max(1, len(longest.calls) * part // 3) for part in (1, 2))
+    return distinct([*(_cut(longest, length) for length in lengths), *plans])
+
+
+def _cut(plan: Plan, length: int) -> Plan:
+    """The network that ends with the value of the call at `length`; calls it does not need are left out."""
+    output = plan.calls[length - 1].output
+    needed, calls = {output, *plan.inputs}, []
+    for call in reversed(plan.calls[:length]):
+        if call.output in needed:
+            calls.append(call)
+            needed.update(call.inputs)
+    types = {name: shape for name, shape in plan.types.items() if name in needed}
+    return Plan(plan.inputs, tuple(reversed(calls)), output, types)
+
+
+def distinct(plans: Sequence[Plan]) -> list[Plan]:
+    """The first of all plans that call the same kernels in the same order."""
+    found: dict[tuple[str, ...], Plan] = {}
+    for plan in plans:
+        found.setdefault(tuple(call.kernel.signature for call in plan.calls), plan)
+    return list(found.values())
+
+
+def fit(
+    plans: Sequence[Plan],
+    prices: Mapping[str, Price],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+) -> Model:
+    """The constant and the cost of a call, from networks measured whole.
+
+    Raises:
+        CannotPrice: a sample network cannot be built or run.
+    """
+    try:
+        measured = _measured(plans, schedules, target, workers)
+    except (WorkerFailed, BenchProblem) as failure:
+        raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
+    samples = tuple(
+        Sample(
+            len(plan.calls), sum(prices[call.kernel.signature].median_ns for call in plan.calls) / 1e6, time
+        )
+        for plan, time in zip(plans, measured, strict=True)
+    )
+    return fit_samples(samples)
+
+
+def fit_samples(samples: Sequence[Sample]) -> Model:
+    """The model that fits the samples best, and its root mean square relative error on them.
+
+    The error is corrected for the coefficients fitted. Fewer than `FEWEST_SAMPLES` say too little about
+    it: then it is at least `UNSEEN_ERROR`, and 1 without any.
+    """
+    if not samples:
+        return Model(0.0, 0.0, 1.0, ())
+    scale = np.array([1 / sample.measured_ms for sample in samples])
+    left = np.array([sample.measured_ms - sample.kernels_ms for sample in samples])
+    matrix = np.stack([np.ones(len(samples)), [float(sample.calls) for sample in samples]], axis=1)
+    (constant, per_call), _ = nnls(matrix * scale[:, None], left * scale)
+    residuals = (matrix @ [constant, per_call] - left) * scale
+    fitted = sum(value > 0 for value in (constant, per_call))
+    freedom = max(1, len(samples) - fitted)
+    least = LEAST_ERROR if len(samples) >= FEWEST_SAMPLES else UNSEEN_ERROR
+    error = max(least, sqrt(float(np.sum(residuals**2)) / freedom))
+    return Model(float(constant), float(per_call), error, tuple(samples))
+
+
+def _measured(
+    plans: Sequence[Plan], schedules: Mapping[str, Schedule], target: Target, workers: Workers
+) -> list[float]:
+    """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""
+    with TemporaryDirectory(prefix="onepath-") as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "lib").mkdir()
+        for package, library in RUNTIME_LIBRARIES.items():
+            (folder / "lib" / library).symlink_to(runtime_library(package))
+        paths = [folder / f"{index}.so" for index in range(len(plans))]
+        for index, plan in enumerate(plans):
+            worker = workers.all[index % len(workers.all)]
+            compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
+        common = {
+            "kind": "library",
+            "folder": name,
+            "threads": target.threads,
+            "cores": bench_cores(target.threads),
+        }
+        contenders = [
+            stack.enter_context(
+                Contender(
+                    path.name, {**common, "library": str(path), "shape": (1, *plan.types[plan.inputs[0]])}
+                )
+            )
+            for path, plan in zip(paths, plans, strict=True)
+        ]
+        passes = [[_p50_ms(contender) for contender in contenders] for _ in range(PASSES)]
+        return [min(times) for times in zip(*passes, strict=True)]
+
+
+def _p50_ms(contender: Contender) -> float:
+    """The median of about 0.15 s of runs, after some to warm up."""
+    typical = median(contender.run(20))
+    return median(contender.run(int(min(5000, max(100, 150 / typical)))))

@@ -1,0 +1,106 @@
+"""Kernels in company: what each takes while as many others as a network has run in turns with it.
+
+Their code and constants pass through the caches between two of its runs, and its inputs have just been
+written, as in a network.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.codegen.schedules.template import Schedule
+from compiler.target import Target
+from runtime.workers import Worker, WorkerFailed, Workers
+
+PASSES = 3
+"""How often each kernel is priced, with all others in between; the lowest median counts, since what
+disturbs a measurement only adds to it."""
+COMPANY_MS = 150.0
+LARGEST_COMPANY = 40
+BUILD_S_A_KERNEL = 20.0
+
+
+class CannotPrice(Exception):
+    """A kernel that can neither be built nor run; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A kernel in company: the median of its runs in nanoseconds, and p90 / p50."""
+
+    median_ns: float
+    spread: float
+
+
+def price(
+    schedules: Mapping[str, Schedule], target: Target, workers: Workers, company: int
+) -> dict[str, Price]:
+    """Every kernel's time in the company of `company` others.
+
+    Raises:
+        CannotPrice: a kernel that fails by itself, too.
+    """
+    signatures = sorted(schedules)
+    random.Random(0).shuffle(signatures)
+    count = max(1, round(len(signatures) / max(2, min(company, LARGEST_COMPANY))))
+    groups = [signatures[index::count] for index in range(count)]
+    requests = [_group_request(str(index), group, schedules, target) for index, group in enumerate(groups)]
+    seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
+    built: dict[int, Worker] = {}
+    failures: dict[int, WorkerFailed] = {}
+    for index, worker, answer in workers.each(requests, seconds):
+        if isinstance(answer, WorkerFailed):
+            failures[index] = answer
+        else:
+            built[index] = worker
+    for index, failure in failures.items():
+        raise _culprit(groups[index], schedules, target, workers, failure)
+    prices: dict[str, Price] = {}
+    for _ in range(PASSES):
+        for index, worker in sorted(built.items()):
+            _price_group(str(index), groups[index], worker, prices)
+    for index, worker in built.items():
+        worker.ask({"do": "forget", "name": str(index)})
+    return {signature: prices[signature] for signature in schedules}
+
+
+def _group_request(
+    name: str, group: Sequence[str], schedules: Mapping[str, Schedule], target: Target
+) -> dict[str, object]:
+    kernels = [[signature, schedules[signature].text] for signature in group]
+    return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
+
+
+def _price_group(name: str, group: Sequence[str], worker: Worker, prices: dict[str, Price]) -> None:
+    request = {"do": "measure", "name": name, "lines": 0, "milliseconds": COMPANY_MS}
+    try:
+        rows = np.array(worker.ask(request)["times"], dtype=np.float64)
+    except WorkerFailed as failure:
+        raise CannotPrice(
+            f"kernels could not be run in turns: {failure.reason}; the first is {group[0]}"
+        ) from None
+    for signature, times in zip(group, rows.T, strict=True):
+        middle = float(np.median(times))
+        if signature not in prices or middle < prices[signature].median_ns:
+            prices[signature] = Price(middle, float(np.quantile(times, 0.9)) / max(middle, 1.0))
+
+
+def _culprit(
+    group: Sequence[str],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+    failure: WorkerFailed,
+) -> CannotPrice:
+    """The kernel because of which a group could not be built."""
+    for signature in group:
+        try:
+            workers.first.ask(_group_request("one", [signature], schedules, target), BUILD_S_A_KERNEL)
+            workers.first.ask({"do": "forget", "name": "one"})
+        except WorkerFailed as alone:
+            return CannotPrice(f"kernel {signature} cannot be built: {alone.reason}")
+    return CannotPrice(f"{len(group)} kernels cannot be built together: {failure.reason}")
