@@ -66,8 +66,11 @@ class Place:
 def run_stage(stage: Stage, place: Place) -> dict[str, Any]:
     """Run or resume a stage to its end; a stage that has ended is restored and left alone. Returns its plan.
 
+    Checkpoints of other inputs, or of which none is sound, are no start: the place says so, and the stage
+    begins anew.
+
     Raises:
-        FileProblem: the checkpoints are of another run or damaged, or nothing can be written.
+        FileProblem: the log lacks what the checkpoint counts on, or nothing can be written.
     """
     keep_freed_memory()
     place.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -94,15 +97,19 @@ def _begun(stage: Stage, place: Place, log: EventLog) -> tuple[dict[str, Any], i
 
 
 def _resumed(stage: Stage, place: Place, log: EventLog) -> tuple[dict[str, Any], int] | None:
-    found = load_checkpoint(place.checkpoints) if place.resume else None
+    try:
+        found = load_checkpoint(place.checkpoints) if place.resume else None
+    except FileProblem as problem:
+        place.say(f"{problem.path} {problem.what}: starting anew")
+        return None
     if found is None:
         return None
     done, state, messages = found
     for message in messages:
         place.say(message)
     if state.numbers["fingerprint"] != place.fingerprint:
-        what = f"holds a {place.name} of another space, data or settings"
-        raise FileProblem(place.folder, what, "use another folder, or start anew without resuming")
+        place.say(f"{place.folder} holds a {place.name} of another space, data or settings: starting anew")
+        return None
     plan = dict(state.numbers["plan"])
     torch.set_num_threads(plan["threads"])
     log.truncate(state.numbers["log_bytes"])

@@ -50,14 +50,15 @@ def search(
 ) -> SearchResult:
     """Search `flat` in `folder`, which gets `search.jsonl`, checkpoints and `supernet_path.safetensors`.
 
-    A search that was interrupted goes on; one that is finished gives its result again. Without `costs` every
-    latency counts as 0, and there can be no cap.
+    A search that was interrupted goes on; one that is finished gives its result again; one of another space,
+    data or settings is begun anew, with a message. Without `costs` every latency counts as 0, and there can be
+    no cap.
 
     Raises:
         InfeasibleCap: no network is under the cap: told before anything else is done.
         SearchProblem: a strategy or form that is not there, no decision, or a loss that became infinite.
         DataProblem: the images or classes do not fit the space.
-        FileProblem: the folder holds another search, or cannot be written.
+        FileProblem: the folder cannot be written.
     """
     _check(options)
     data.check_fits(flat.graph.inputs[0].type.sizes, flat.graph.type.sizes)

@@ -21,7 +21,6 @@ from compiler.nets.network import build_network  # noqa: E402
 from runtime.data.dataset import Dataset  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.events import read_events  # noqa: E402
-from runtime.files import FileProblem  # noqa: E402
 from runtime.search.options import InfeasibleCap, SearchOptions, SearchProblem  # noqa: E402
 from runtime.search.paths import Latency  # noqa: E402
 from runtime.search.search import choose, search  # noqa: E402
@@ -137,13 +136,27 @@ def test_damaged_checkpoint_is_passed_over(
     assert "checksum fails" in capsys.readouterr().err
 
 
-def test_a_folder_of_another_search_is_refused(digits: Dataset, tmp_path: Path) -> None:
+def test_a_search_of_other_settings_is_begun_anew(
+    digits: Dataset, tmp_path: Path, undisturbed: tuple[Any, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Killed):
+        search(tiny_space(), COSTS, digits, replace(OPTIONS, seed=2), tmp_path, progress=killer(3))
+    assert outcome(tmp_path, search(tiny_space(), COSTS, digits, OPTIONS, tmp_path)) == undisturbed
+    said = f"{tmp_path} holds a search of another space, data or settings: starting anew"
+    assert said in capsys.readouterr().err
+
+
+def test_a_search_without_a_sound_checkpoint_is_begun_anew(
+    digits: Dataset, tmp_path: Path, undisturbed: tuple[Any, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(Killed):
         search(tiny_space(), COSTS, digits, OPTIONS, tmp_path, progress=killer(3))
-    with pytest.raises(FileProblem, match="another space, data or settings"):
-        search(tiny_space(), COSTS, digits, replace(OPTIONS, seed=2), tmp_path)
-    short = replace(OPTIONS, seed=2, epochs=0.5, warmup=0)
-    assert search(tiny_space(), COSTS, digits, short, tmp_path, resume=False).feasible
+    for checkpoint in (tmp_path / "search_checkpoints").iterdir():
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    assert outcome(tmp_path, search(tiny_space(), COSTS, digits, OPTIONS, tmp_path)) == undisturbed
+    said = capsys.readouterr().err
+    assert "holds no sound checkpoint" in said
+    assert "starting anew" in said
 
 
 def test_infeasible_cap_is_told_first(digits: Dataset, tmp_path: Path) -> None:
