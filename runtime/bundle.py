@@ -217,9 +217,7 @@ def digest(bundle: Bundle) -> str:
     return hashlib.sha256(canonical_json(asdict(bundle.manifest))).hexdigest()
 
 
-def run_bundle(
-    folder: Path, arguments: Sequence[str], timeout_s: float | None = None
-) -> tuple[int, str, str]:
+def run_bundle(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
     """Run the bundle's own runner in a child process; its exit code, output and errors.
 
     A crash of the native code ends the child and comes back as exit code 2 with a message.
@@ -233,10 +231,7 @@ def run_bundle(
     except bundle_runner.BundleProblem as problem:
         raise FileProblem(folder, str(problem), "build it for this machine") from None
     command = [sys.executable, "-I", "-B", str(folder / "runner.py"), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        return 2, "", f"error: the bundle did not answer within {timeout_s:g} s\n"
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         return 2, done.stdout, f"{done.stderr}error: the bundle crashed with {name}; build it again\n"

@@ -60,8 +60,10 @@ def check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
     Raises:
         BundleProblem: it is missing, no plain file inside the folder, or was changed.
     """
-    path, parts = folder / name, Path(name).parts
-    if Path(name).is_absolute() or ".." in parts or path.is_symlink() or not path.is_file():
+    path = folder / name
+    inside = os.path.join(os.path.realpath(folder), os.path.normpath(name))
+    # The whole path is compared: a linked folder leads out of the bundle as well as a linked file does.
+    if Path(name).is_absolute() or not path.is_file() or os.path.realpath(path) != inside:
         raise BundleProblem(f"{path} is missing or no plain file of the bundle; build the bundle again")
     data = path.read_bytes()
     if len(data) != entry["size"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:

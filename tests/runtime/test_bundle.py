@@ -153,6 +153,20 @@ def test_links_and_paths_out_of_the_bundle_are_refused(bundle: Path) -> None:
         verify(bundle)
 
 
+def test_a_linked_folder_is_refused(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "lib").rename(tmp_path / "elsewhere")
+    (bundle / "lib").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileProblem, match="no plain file"):
+        verify(bundle)
+    with pytest.raises(bundle_runner.BundleProblem, match="no plain file"):
+        bundle_runner.read_manifest(bundle)
+
+
+def test_a_bundle_may_be_reached_through_a_link(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(made)
+    assert verify(tmp_path / "latest")
+
+
 def test_a_processor_without_a_feature_is_told(made: Path, tmp_path: Path) -> None:
     target = dataclasses.replace(tiny_model.manifest().target, features=("sse2", "avx1024f"))
     write_bundle(tmp_path / "b", made / "model.so", tiny_model.manifest(target=target))
