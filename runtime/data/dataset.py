@@ -19,6 +19,9 @@ from torch import Tensor
 from compiler.ir.types import Dimensions
 from compiler.nets.streams import stream
 
+MOST_CLASSES = 100_000
+"""Bounds what a damaged or hostile label can ask for: a count and a name for each class up to it."""
+
 
 class DataProblem(Exception):
     """Data that cannot be used: what is wrong, and the way out."""
@@ -191,14 +194,16 @@ def dataset_of(raw: Raw, validation: float, seed: int) -> Dataset:
 
 
 def _check(raw: Raw, part: Labelled, what: str) -> None:
-    counts = torch.bincount(part.labels.clamp(0), minlength=len(raw.classes))
     if len(part.pixels) != len(part.labels):
         found = f"{len(part.pixels)} {what} images of {raw.name} and {len(part.labels)} labels"
         raise DataProblem(found, "give one label for each image")
-    if len(part.labels) == 0 or int(part.labels.min()) < 0 or len(counts) > len(raw.classes):
+    if len(part.labels) == 0:
+        raise DataProblem(f"{raw.name} has no {what} images", "add some")
+    if int(part.labels.min()) < 0 or int(part.labels.max()) >= len(raw.classes):
         raise DataProblem(
             f"the {what} labels of {raw.name} are not from 0 to {len(raw.classes) - 1}", "correct them"
         )
+    counts = torch.bincount(part.labels, minlength=len(raw.classes))
     if what == "training" and int(counts.min()) == 0:
         missing = raw.classes[int(counts.argmin())]
         raise DataProblem(f"no {what} image of {raw.name} is of class `{missing}`", "add some")
@@ -220,5 +225,15 @@ def _moments(pixels: Tensor, indices: Tensor) -> tuple[tuple[float, ...], tuple[
 
 
 def named_classes(names: Sequence[str] | None, labels: Tensor) -> tuple[str, ...]:
-    """The given names, else the numbers up to the greatest label."""
-    return tuple(names) if names else tuple(str(label) for label in range(int(labels.max()) + 1))
+    """The given names, else the numbers up to the greatest label.
+
+    Raises:
+        DataProblem: there is no label, or one that stands for more than `MOST_CLASSES` classes or for none.
+    """
+    if names:
+        return tuple(names)
+    greatest = int(labels.max()) if len(labels) else -1
+    if not 0 <= greatest < MOST_CLASSES:
+        found = f"the greatest label is {greatest}" if len(labels) else "there are no labels"
+        raise DataProblem(found, f"give labels from 0, and less than {MOST_CLASSES:,}")
+    return tuple(str(label) for label in range(greatest + 1))

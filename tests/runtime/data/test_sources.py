@@ -70,6 +70,24 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: np.ndarray) 
         load(DataSource("npz", path))
 
 
+@pytest.mark.parametrize("part", ["y_train", "y_test"])
+@pytest.mark.parametrize("label", [100_000, 10**10, 2**62])
+def test_a_label_beyond_all_classes_costs_no_memory(tmp_path: Path, part: str, label: int) -> None:
+    labels = np.arange(40 if part == "y_train" else 8) % 4
+    labels[3] = label
+    for classes in (None, np.array(list("abcd"))):
+        path = write_npz(tmp_path / "own.npz", **{part: labels, "classes": classes})
+        with pytest.raises(DataProblem, match=r"less than 100,000|not from 0 to 3"):
+            load(DataSource("npz", path))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_no_images_are_told(tmp_path: Path, part: str) -> None:
+    nothing = {f"x_{part}": random_images(0, 6, 6), f"y_{part}": np.zeros(0, int)}
+    with pytest.raises(DataProblem, match=r"there are no labels|no test images"):
+        load(DataSource("npz", write_npz(tmp_path / "own.npz", **nothing)))
+
+
 def test_digits() -> None:
     raw = load_digits()
     assert len(raw.train.labels) + len(raw.test.labels) == 1797
