@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,13 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+LOCK, HOLDER = ".onepath.lock", ".onepath.holder"
 LOCK_WAIT_S = 1.0
 """How long a second writer waits for a folder before it is refused."""
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+"""The names of files that are being written."""
+SWEEP_DEPTH, SWEEP_FOLDERS = 4, 1000
+"""How far below a folder, and in how many folders, what a kill left behind is looked for."""
 READ_CAP_BYTES = 1 << 30
 """The largest JSON file that is read: bounds what a hostile file can ask for."""
 
@@ -244,14 +251,16 @@ def _say_on_stderr(message: str) -> None:
 def folder_lock(folder: Path | str, say: Callable[[str], None] = _say_on_stderr) -> Iterator[None]:
     """Hold the folder as its one writer; makes the folder. A dead writer's lock is broken, and said so.
 
+    Files that a killed writer left half written are deleted, but not in a folder below with a lock of its own.
+
     Raises:
         FileProblem: another process holds it, which the message names, or the folder cannot be made.
     """
     folder = Path(folder)
-    holder = folder / ".onepath.holder"
+    holder = folder / HOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".onepath.lock", timeout=LOCK_WAIT_S)
+        lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S)
         lock.acquire(poll_interval=0.05)
     except Timeout:
         raise FileProblem(
@@ -262,12 +271,26 @@ def folder_lock(folder: Path | str, say: Callable[[str], None] = _say_on_stderr)
     try:
         if holder.exists():
             say(f"{folder}: the lock of {_holder(holder)}, which ended without giving it back, is broken")
+        _sweep(folder)
         write_atomic(holder, f"process {os.getpid()} on {socket.gethostname()}\n")
         yield
     finally:
         with suppress(OSError):
             holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    for place, folders, files in islice(os.walk(folder), SWEEP_FOLDERS):
+        below = Path(place)
+        if below != folder and LOCK in files:
+            folders.clear()
+            continue
+        if len(below.relative_to(folder).parts) >= SWEEP_DEPTH:
+            folders.clear()
+        for name in filter(TEMPORARY.fullmatch, files):
+            with suppress(OSError):
+                (below / name).unlink()
 
 
 def _holder(path: Path) -> str:

@@ -141,6 +141,17 @@ def test_a_second_writer_is_refused_and_a_dead_ones_lock_broken(tmp_path: Path) 
     assert len(said) == 1
 
 
+def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+    litter = [".a.json.01234567.tmp", "search/checkpoints/.b.safetensors.89abcdef.tmp"]
+    kept = [".mine.tmp", "a.tmp", "inner/.onepath.lock", "inner/.c.json.01234567.tmp", "one/two/three/d.json"]
+    for name in litter + kept:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    with folder_lock(tmp_path):
+        assert not any((tmp_path / name).exists() for name in litter)
+        assert all((tmp_path / name).exists() for name in kept)
+
+
 def test_equal_tensors_have_equal_bytes(tmp_path: Path) -> None:
     tensors = {name: np.arange(5, dtype=np.float32) for name in "cab"}
     notes = {name: name for name in "qwertyuiop"}
