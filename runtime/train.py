@@ -35,10 +35,7 @@ FINISH_SHARE = 0.08
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """A recipe. With `budget_s` there are as many steps as fit into it, at most those of `epochs`.
-
-    `hold_out` keeps the validation split out of the training, for choosing between recipes.
-    """
+    """A recipe. With `budget_s` there are as many steps as fit into it, at most those of `epochs`."""
 
     epochs: int = 300
     batch: int = 256
@@ -48,7 +45,6 @@ class TrainOptions:
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     budget_s: float | None = None
-    hold_out: bool = False
     recalibration_batches: int = 50
     save_every_s: float = 15.0
 
@@ -70,7 +66,6 @@ class TrainResult:
     parameters: Path
     steps: int
     test: Score
-    validation: Score | None
 
     def describe(self) -> dict[str, Any]:
         """For a result file."""
@@ -171,19 +166,19 @@ def train(
     """Train `network` in `folder`, which gets `weights.safetensors`, `train.jsonl` and checkpoints.
 
     `initial` are weights to start from, all of the network's, keyed as its own. A training that was
-    interrupted goes on; one that is finished gives its result again.
+    interrupted goes on; one that is finished gives its result again; another recipe's is begun anew.
 
     Raises:
         DataProblem: the images or classes do not fit the network.
-        FileProblem: the folder holds another training, or cannot be written; the loss became infinite.
+        FileProblem: the folder cannot be written; the loss became infinite.
         ValueError: `initial` lacks a tensor, or has one of another shape.
     """
     data.check_fits(network.graph.inputs[0].type.sizes, network.graph.type.sizes)
     module = build_network(network, options.seed)
     if initial is not None:
         _start_from(module, initial)
-    split = data.train if options.hold_out else data.all_training
-    batches = Batches(split, data.preprocessing, options.batch, options.seed, "train", options.augmentation)
+    images = data.all_training
+    batches = Batches(images, data.preprocessing, options.batch, options.seed, "train", options.augmentation)
     stage = _Training(module, batches, options, progress)
     identity = _fingerprint(module, data, options)
     run_stage(stage, Place(folder, "train", identity, resume, options.save_every_s))
@@ -216,6 +211,4 @@ def _finished(
     recalibrate(module.train(), module, (plain[index][0] for index in range(count)))
     module.eval()
     path = write_weights(folder / "weights.safetensors", module.state_dict())
-    judged = partial(score, module, preprocessing=data.preprocessing)
-    validation = judged(data.validation) if stage.options.hold_out else None
-    return TrainResult(path, stage.steps, judged(data.test), validation)
+    return TrainResult(path, stage.steps, score(module, data.test, data.preprocessing))
