@@ -24,6 +24,8 @@ def run(
 ) -> None:
     """Run a bundle on images or arrays by its own runner, which needs numpy and TVM's runtime libraries only.
 
+    Images and uint8 arrays are preprocessed as the manifest says; float32 arrays are given to the network as they are.
+
     Example: onepath bundle run runs/quickstart/bundle shirt.png
     """
     from runtime.bundle import run_bundle
