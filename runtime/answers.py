@@ -157,6 +157,9 @@ def answer(run: Run, stage: str) -> Payload:
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, ">=": operator.ge}
 
 
+UNITS = {"latency": " ms", "peak_memory": " bytes"}
+
+
 def broken_limits(run: Run) -> list[str]:
     """Each limit that the network breaks, in words: the search's caps and the space's `require`s."""
     from compiler.derive import derive
@@ -171,7 +174,9 @@ def broken_limits(run: Run) -> list[str]:
         if value is None:
             run.progress.note(f"{words} was not checked: there is no table of that target in this run")
         elif not _COMPARE[limit.comparison](value, _number(limit.bound)):
-            broken.append(f"{words} is not held: it is {value:,.6g}{_way_out(run, limit)}")
+            broken.append(
+                f"{words} is not held: it is {value:,.4g}{UNITS.get(limit.metric, '')}{_way_out(run, limit)}"
+            )
     return broken
 
 
@@ -180,7 +185,7 @@ def _limit(cap: CapSetting) -> Limit:
 
 
 def _words(limit: Limit) -> str:
-    unit = {"latency": " ms", "peak_memory": " bytes"}.get(limit.metric, "")
+    unit = UNITS.get(limit.metric, "")
     where = f" on {limit.target}" if limit.target else ""
     return f"{limit.metric} {limit.comparison} {_number(limit.bound):g}{unit}{where}"
 
