@@ -402,9 +402,9 @@ def _report_inputs(run: Run) -> Any:
 
 def _report(run: Run) -> tuple[str, ...]:
     from runtime.assemble import report_of
-    from runtime.report.page import render
+    from runtime.report.page import write_report
 
-    write_atomic(run.folder / REPORT, render(report_of(run)))
+    write_report(run.folder / REPORT, report_of(run))
     return (REPORT,)
 
 
