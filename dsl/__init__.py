@@ -6,7 +6,7 @@
     check.check                 what is wrong with a tree that can be told without evaluating
     resolve.resolve_settings    the settings of targets, searches and recipes as values
     format.format_source        a text in the house format; format.canonical, the text of a tree
-    render.render               diagnostics as text or JSON
+    render.render               diagnostics as text, JSON, SARIF or GitHub's annotations
     codes.CODES                 every diagnostic code, explained
     syntax                      the tree
     labels.labels               what candidates are called

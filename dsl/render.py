@@ -1,4 +1,7 @@
-"""Diagnostics as text: `full` for people, `concise` for editors and grep, `json` for programs."""
+"""Diagnostics as text: `full` for people, `concise` for editors and grep, the others for programs.
+
+`json` is Onepath's own form, `sarif` the standard one, `github` annotates the lines of a pull request.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, TextIO, TypeAlias
+from typing import Any, Literal, TextIO, TypeAlias, get_args
 
+from dsl.annotations import as_annotation
 from dsl.diagnostic import Diagnostic, Note
 from dsl.source import Span
 
-Form: TypeAlias = Literal["full", "concise", "json"]
+Form: TypeAlias = Literal["full", "concise", "json", "sarif", "github"]
+FORMS: tuple[Form, ...] = get_args(Form)
 
 _RED, _YELLOW, _BLUE, _BOLD, _RESET = "\033[31m", "\033[33m", "\033[34m", "\033[1m", "\033[0m"
 # A caret line never grows past this, whatever the file's lines are.
@@ -19,17 +24,35 @@ _LONGEST_LINE = 160
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether to colour what goes to a stream: a terminal, and no `NO_COLOR` (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether to colour what goes to a stream.
+
+    `NO_COLOR` says no (https://no-color.org), `FORCE_COLOR` and `CLICOLOR_FORCE` yes
+    (https://force-color.org, https://bixense.com/clicolors); without them a terminal says yes, unless it is a dumb one.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def render(diagnostics: Sequence[Diagnostic], form: Form = "full", colour: bool = False) -> str:
     """All diagnostics in one form, ending in a new line; empty where there are none, `[]` as JSON."""
     if form == "json":
-        return json.dumps([as_json(each) for each in diagnostics], indent=2, ensure_ascii=False) + "\n"
+        return _json([as_json(each) for each in diagnostics])
+    if form == "sarif":
+        from dsl.sarif import as_sarif
+
+        return _json(as_sarif(diagnostics))
+    if form == "github":
+        return "".join(f"{_visible(as_annotation(each))}\n" for each in diagnostics)
     if form == "concise":
         return "".join(f"{_visible(str(each))}\n" for each in diagnostics)
     return "\n".join("\n".join(_full(each, colour)) + "\n" for each in diagnostics)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:

@@ -115,9 +115,8 @@ class _Lowering:
 
     def _limit(self, cap: syntax.Cap, wiring: Wiring, outside: Context) -> Limit:
         if cap.metric not in METRICS:
-            raise Problem(
-                "E0324", f"no limit is named `{cap.metric}`", cap.span, f"limits: {', '.join(METRICS)}"
-            )
+            hint = f"there are the caps {listed(METRICS, 'and')}"
+            raise Problem("E0142", f"nothing measured is named `{cap.metric}`", cap.span, hint)
         return Limit(cap.metric, cap.relation, _bound(cap, wiring, outside), cap.target)  # type: ignore[arg-type]
 
 
@@ -134,10 +133,10 @@ def _bound(cap: syntax.Cap, wiring: Wiring, outside: Context) -> Value:
     wanted, base = _BASE_UNITS[cap.metric]
     if isinstance(cap.limit, syntax.Quantity):
         if dimension(cap.limit) != wanted:
-            raise Problem("E0324", f"`{cap.limit.unit}` is not a unit of `{cap.metric}`", cap.limit.span)
+            raise Problem("E0144", f"`{cap.limit.unit}` is not a unit of `{cap.metric}`", cap.limit.span)
         return normal(in_units_of(cap.limit, base))
     if cap.metric == "latency":
-        raise Problem("E0324", "a latency needs a unit", cap.limit.span, "write `8 ms`")
+        raise Problem("E0144", "a latency needs a unit", cap.limit.span, "write `8 ms`")
     return values.as_constant(wiring.value(cap.limit, outside), cap.limit.span, "a limit")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from compiler.lower.scope import Problem
 from dsl import syntax
 from dsl.labels import labels
+from dsl.suggest import did_you_mean
 
 
 def bind_arguments(
@@ -16,11 +17,16 @@ def bind_arguments(
     bound: dict[str, syntax.Arg] = {}
     for index, arg in enumerate(args):
         if arg.name is None and index >= len(known):
-            raise Problem("E0315", f"`{callee}` takes {len(known)} arguments", arg.span)
+            count = len(known)
+            message = f"`{callee}` takes {count or 'no'} argument{'s' * (count != 1)}"
+            raise Problem("E0123", message, arg.span)
         name = arg.name or known[index]
-        if name not in known or name in bound:
-            what = "is given twice" if name in bound else "is not one"
-            raise Problem("E0315", f"argument `{name}` of `{callee}` {what}", arg.span)
+        if name not in known:
+            raise Problem(
+                "E0120", f"`{callee}` has no parameter `{name}`", arg.span, did_you_mean(name, known)
+            )
+        if name in bound:
+            raise Problem("E0122", f"`{name}` is given twice to `{callee}`", arg.span)
         bound[name] = arg
     return list(bound.items())
 
@@ -31,5 +37,5 @@ def candidate_labels(branches: Sequence[syntax.Branch]) -> list[str]:
     for branch, label in zip(branches, found, strict=True):
         if label is None:
             message = "a candidate that is not a single call needs a label"
-            raise Problem("E0318", message, branch.span, "write `label: …`")
+            raise Problem("E0130", message, branch.span, "write `label: …`")
     return [label for label in found if label is not None]

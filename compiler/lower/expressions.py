@@ -22,6 +22,7 @@ from compiler.lower.scope import (
 from compiler.lower.values import as_tensor
 from dsl import syntax
 from dsl.source import Span
+from dsl.suggest import did_you_mean
 
 Report = Callable[[Problem, Context], None]
 
@@ -76,7 +77,9 @@ class Expressions:
                 return meaning
         if node.name in self.blocks or node.name in OPERATORS or node.name in values.FUNCTIONS:
             return Function(node.name)
-        raise Problem("E0300", f"nothing is named `{node.name}` here", node.span)
+        known = [*context.names, *self.names, *self.blocks, *OPERATORS, *values.FUNCTIONS]
+        hint = did_you_mean(node.name, known)
+        raise Problem("E0101", f"nothing is named `{node.name}` here", node.span, hint)
 
     def here(self, node: syntax.In, context: Context) -> Meaning:
         return self.entering(context.aside, node.span)
@@ -85,7 +88,7 @@ class Expressions:
         """The value that a step is applied to."""
         current = context.piped or context.here
         if current is None:
-            raise Problem("E0309", "there is no `in` here", span)
+            raise Problem("E0105", "there is no `in` here", span)
         return as_tensor(current, span)
 
     def attribute(self, node: syntax.Attr, context: Context) -> Meaning:

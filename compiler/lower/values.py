@@ -72,7 +72,8 @@ def call_function(name: str, arguments: Sequence[Value], span: Span) -> Value:
     """`min(…)`, `max(…)` of two or more, `divisible(value, divisor)`."""
     least = FUNCTIONS[name]
     if len(arguments) < least or (name == "divisible" and len(arguments) > least):
-        raise Problem("E0305", f"`{name}` takes {least} arguments, not {len(arguments)}", span)
+        code = "E0121" if len(arguments) < least else "E0123"
+        raise Problem(code, f"`{name}` takes {least} arguments, not {len(arguments)}", span)
     result = arguments[0]
     for argument in arguments[1:]:
         previous = result

@@ -126,7 +126,7 @@ class Wiring(Expressions):
             return self.apply(Function(meaning), args, span, context, instance)
         what = "a tensor" if isinstance(meaning, Tensor) else "a value"
         raise Problem(
-            "E0312",
+            "E0106",
             f"{what} stands where a step is expected",
             span,
             "after `->` stands a block or an operator",
@@ -136,14 +136,14 @@ class Wiring(Expressions):
         """A step whose function is itself a decision: `act = choose(relu, hswish)`."""
         keys = dict.fromkeys(evaluate(selector, each) for each in assignments(choices_of(selector)))
         if not all(isinstance(key, str) for key in keys):
-            raise Problem("E0312", "a value stands where a step is expected", span)
+            raise Problem("E0106", "a value stands where a step is expected", span)
         arms = {key: lambda c, k=key: self.apply(Function(str(k)), (), span, c) for key in keys}
         return self._select(selector, arms, "step", span, context)
 
     def _operator(self, name: str, args: Sequence[syntax.Arg], span: Span, context: Context) -> Meaning:
         operator = OPERATORS[name]
         if name in MERGES:
-            raise Problem("E0312", f"`{name}` takes arguments or branches", span)
+            raise Problem("E0106", f"`{name}` takes arguments or branches", span)
         known = [attribute.name for attribute in operator.attributes]
         given: dict[str, Value] = {}
         for parameter, arg in bind_arguments(known, args, name):
@@ -214,7 +214,7 @@ class Wiring(Expressions):
         if parameter.name in given:
             return given[parameter.name]
         if parameter.default is None:
-            raise Problem("E0315", f"the argument `{parameter.name}` is missing", span)
+            raise Problem("E0121", f"a call needs `{parameter.name}`", span)
         return self.bound(parameter.default, replace(callee, label=parameter.name))
 
     # Merges and residuals

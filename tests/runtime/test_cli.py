@@ -84,7 +84,7 @@ def test_fmt_checks_writes_and_shows(tmp_path: Path) -> None:
 
 BAD = {
     "no such file": (["count", "nowhere.space"], 2),
-    "a folder": (["check", "."], 2),
+    "a folder": (["count", "."], 2),
     "no text": (["check", "BINARY"], 1),
     "an architecture that is no JSON": (["cost", QUICKSTART, "--arch", "BINARY"], 2),
     "no architecture": (["cost", QUICKSTART], 2),

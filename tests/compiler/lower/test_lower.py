@@ -10,7 +10,6 @@ from compiler.cost import cost
 from compiler.derive import derive
 from compiler.frontend import analyse
 from compiler.ir.graph import decisions_of
-from dsl.codes import CODES
 from dsl.source import Source
 from tests.compiler_spaces import codes, shipped, space, written
 
@@ -175,14 +174,6 @@ def test_an_output_that_differs() -> None:
 def test_recursion_without_end_under_conditions_is_told() -> None:
     before = "block a(n) { if n > 0 { a(n + 1) } else { relu } }"
     assert [code for code, _, _ in codes(written("a(1) -> global_pool", before=before))] == ["E0314"]
-
-
-@pytest.mark.parametrize(
-    "code", [code for code, row in CODES.items() if code.startswith("E03") and row.wrong]
-)
-def test_every_code_has_a_wrong_and_a_right_program(code: str) -> None:
-    assert [found for found, _, _ in codes(CODES[code].wrong)] == [code]
-    assert [found for found, _, _ in codes(CODES[code].right)] == []
 
 
 def test_a_file_uses_blocks_of_another(tmp_path: Path) -> None:

@@ -1,116 +1,38 @@
-"""The codes that the text layer gives: E00 spelling, E01 and W01 names and bodies."""
+"""The codes of names, arguments, bodies, items and files: E01 and W01, told without evaluating anything."""
 
 from __future__ import annotations
 
-from dsl.code import Code
+from dsl.code import Code, Made
 
-TEXT_CODES = (
-    # E00: the text and its spelling
-    Code(
-        "E0001",
-        "the file is not UTF-8",
-        "A file is UTF-8, with or without a byte order mark. The message names the first byte that is not.",
-    ),
-    Code(
-        "E0002",
-        "the file is too large",
-        "A file may have 256 KiB. Split it, and bring the parts together with `use`.",
-    ),
-    Code(
-        "E0003",
-        "the file has too many tokens",
-        "A file may have 30,000 names, numbers and marks. Split it, and bring the parts together with `use`.",
-    ),
-    Code(
-        "E0004",
-        "something is nested too deeply",
-        "Brackets may be nested 64 deep, and expressions and statements 128 levels in all: a sum of 200 terms is\n"
-        "too deep as well. Bind a part to a name, or move it to a block.",
-    ),
-    Code(
-        "E0005",
-        "a number is too long",
-        "A number may have 40 digits, and an exponent from -40 to 40.",
-        "width = 1e5000000",
-        "width = 1e6",
-    ),
-    Code(
-        "E0010",
-        "a character is not part of the language",
-        "Outside strings and comments stand names, numbers and the marks of the language, in ASCII. Editors and\n"
-        "web pages like to put typographic quotes, arrows and spaces in their place.",
-        "block a { conv(8, 3); relu }",
-        "block a { conv(8, 3) -> relu }",
-    ),
-    Code(
-        "E0011",
-        "a string is not closed, or has an unknown escape",
-        "A string starts and ends on one line. In it a backslash is written `\\\\`, and there are the escapes\n"
-        '`\\"`, `\\n`, `\\t` and `\\u0041`.',
-        'target pixel { latency_table = "pixel.yaml }',
-        'target pixel { latency_table = "pixel.yaml" }',
-    ),
-    Code(
-        "E0012",
-        "something else was expected here",
-        "The text does not follow the grammar at this place. The message lists what could stand there.",
-        "block a(out) { conv(out 3) }",
-        "block a(out) { conv(out, 3) }",
-    ),
-    Code(
-        "E0013",
-        "a bracket is not closed",
-        "A `{`, `(` or `[` has no partner before something that cannot be inside it. The second place shown is\n"
-        "the innermost one still open; the one forgotten may be around it.",
-        "block a(out) { conv(out, 3 }",
-        "block a(out) { conv(out, 3) }",
-    ),
-    Code(
-        "E0014",
-        "a bracket closes nothing",
-        "There is a `}`, `)` or `]` with nothing open that it could close.",
-        "block a { relu } }",
-        "block a { relu }",
-    ),
-    Code(
-        "E0015",
-        "a keyword stands where a name is needed",
-        "The words of the language cannot be names: "
-        + "add and as block choose concat contains else false if in\n"
-        "input mul not of on or output repeat require residual search space step target then tied train true use when.",
-        "block in(out) { conv(out, 3) }",
-        "block entry(out) { conv(out, 3) }",
-    ),
-    Code(
-        "E0016",
-        "a number runs into a name",
-        "A name starts with a letter or `_`, and a product needs its `*`.",
-        "block a(n) { conv(2n, 3) }",
-        "block a(n) { conv(2 * n, 3) }",
-    ),
-    # E01: names, arguments, bodies
+
+def _capped(cap: str) -> str:
+    return f"space s {{\n    input [3, 8, 8]\n    output [3, 8, 8]\n    conv(3, 3) -> relu\n    require {cap}\n}}"
+
+
+NAME_CODES = (
     Code(
         "E0101",
         "nothing has this name here",
         "A block sees its parameters, its bindings, and the file's blocks and constants; it does not see what is\n"
-        "bound where it is called. The same code stands for an unknown space or target.",
+        "bound where it is called: pass that as an argument. A name bound in braces ends with them. The same code\n"
+        "stands for an unknown space or target.",
         "block a { cnov(8, 3) }",
         "block a { conv(8, 3) }",
     ),
     Code(
         "E0102",
         "a name is defined or bound twice",
-        "In braces and those around them a name is bound once. Blocks and constants share one set of names; spaces,\n"
-        "targets and searches have their own.",
-        "block a { x = conv(8, 3)  x = x -> relu  x }",
-        "block a { x = conv(8, 3)  y = x -> relu  y }",
+        "In braces and those around them a name is bound once, so that it means one thing wherever it is read. Blocks\n"
+        "and constants share one set of names; spaces, targets and searches have their own.",
+        "block a {\n    x = conv(8, 3)\n    x = x -> relu\n    x -> bn\n}",
+        "block a {\n    x = conv(8, 3)\n    y = x -> relu\n    y -> bn\n}",
     ),
     Code(
         "E0103",
         "a name is used before it is bound",
-        "Bindings are read from the top. Only blocks may be used above their definition.",
-        "block a { y = x -> relu  x = conv(8, 3)  add(x, y) }",
-        "block a { x = conv(8, 3)  y = x -> relu  add(x, y) }",
+        "Bindings and constants are read from the top. Only blocks may be used above their definition.",
+        "block a {\n    y = x -> relu\n    x = conv(8, 3)\n    add(x, y)\n}",
+        "block a {\n    x = conv(8, 3)\n    y = x -> relu\n    add(x, y)\n}",
     ),
     Code(
         "E0104",
@@ -130,10 +52,10 @@ TEXT_CODES = (
     Code(
         "E0106",
         "a tensor or a value stands where a step is needed",
-        "A pipe starts at a tensor; after `->` stand steps, which are applied to what reaches them. To bring two\n"
-        "tensors together, merge them with `add`, `concat` or `mul`.",
-        "block a { x = conv(8, 3)  relu -> x }",
-        "block a { x = conv(8, 3)  add(in -> relu, x) }",
+        "A pipe starts at a tensor or a step; after `->` stand steps, which are applied to what reaches them. To\n"
+        "bring two tensors together, merge them with `add`, `concat` or `mul`.",
+        "block a {\n    x = conv(8, 3)\n    relu -> x\n}",
+        "block a {\n    x = conv(8, 3)\n    add(in -> relu, x)\n}",
     ),
     Code(
         "E0107",
@@ -163,13 +85,13 @@ TEXT_CODES = (
         "nobody reads this value",
         "A binding, or an input of a space with several, that is never read is most likely a mistake: a network has\n"
         "no operator whose result goes nowhere.",
-        "block a { x = conv(8, 3)  relu }",
-        "block a { x = conv(8, 3)  x -> relu }",
+        "block a {\n    x = conv(8, 3)\n    relu\n}",
+        "block a {\n    x = conv(8, 3)\n    x -> relu\n}",
     ),
     Code(
         "E0120",
         "there is no such parameter",
-        "An argument's name is none of the callee's parameters.",
+        "An argument's name is none of the callee's parameters. docs/operators.md lists those of every operator.",
         "block a { conv(8, kernal = 3) }",
         "block a { conv(8, kernel = 3) }",
     ),
@@ -197,7 +119,7 @@ TEXT_CODES = (
     Code(
         "E0124",
         "a positional argument stands after a named one",
-        "Positional arguments come first.",
+        "Positional arguments come first, so that the place of each says which parameter it is for.",
         "block a { conv(out = 8, 3) }",
         "block a { conv(8, 3) }",
     ),
@@ -205,14 +127,14 @@ TEXT_CODES = (
         "E0125",
         "a value is called",
         "Blocks, operators and functions can be called; tensors and numbers cannot.",
-        "block a { x = conv(8, 3)  x(3) }",
-        "block a { x = conv(8, 3)  x -> relu }",
+        "block a {\n    x = conv(8, 3)\n    x(3)\n}",
+        "block a {\n    x = conv(8, 3)\n    x -> relu\n}",
     ),
     Code(
         "E0130",
         "a candidate needs a label",
         "Architecture files name the chosen path by its label. A single call has its callee's name; anything else\n"
-        "carries a label of its own.",
+        "carries a label of its own, so that the name does not change with what stands there.",
         "block a { choose { conv(8, 3) -> bn | identity } }",
         "block a { choose { normed: conv(8, 3) -> bn | identity } }",
     ),
@@ -227,52 +149,61 @@ TEXT_CODES = (
         "E0140",
         "a space has no input or no output",
         "A space states the type of what enters it and of what leaves it.",
-        "space s { input [3, 8, 8]  relu }",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu }",
+        "space s {\n    input [3, 8, 8]\n    relu\n}",
+        "space s {\n    input [3, 8, 8]\n    output [3, 8, 8]\n    relu\n}",
     ),
     Code(
         "E0141",
         "a space has a second output, or an input without a name",
         "A space has one output. Where it has several inputs, each has a name.",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  output [10]  relu }",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu }",
+        "space s {\n    input [3, 8, 8]\n    output [3, 8, 8]\n    output [10]\n    relu\n}",
+        "space s {\n    input [3, 8, 8]\n    output [3, 8, 8]\n    relu\n}",
     ),
     Code(
         "E0142",
         "nothing that can be capped has this name",
         "There are `macs`, `params`, `peak_memory` and `latency`.",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu  require flops <= 600 M }",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu  require macs <= 600 M }",
+        _capped("flops <= 600 M"),
+        _capped("macs <= 600 M"),
     ),
     Code(
         "E0143",
         "a cap's target is missing, or not wanted",
         "A latency is that of a target. The other sizes are the same on every target.",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu  require latency <= 8 ms }",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu  require latency <= 8 ms on host }",
+        _capped("latency <= 8 ms"),
+        _capped("latency <= 8 ms on host"),
     ),
     Code(
         "E0144",
         "a cap's unit does not fit",
         "Latency is a time; `macs` and `params` are counts, with `K`, `M` or `G`; `peak_memory` is in bytes, with\n"
         "`KiB`, `MB` and the like.",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu  require macs <= 8 ms }",
-        "space s { input [3, 8, 8]  output [3, 8, 8]  relu  require macs <= 8 M }",
+        _capped("macs <= 8 ms"),
+        _capped("macs <= 8 M"),
     ),
     Code(
         "E0150",
         "files use each other in a circle",
         "A file that another uses cannot use that one. The hint shows the circle. Move what both need to a third.",
+        'use "other.space"\nblock a { relu }',
+        'use "shared.space"\nblock a { relu }',
+        {"other.space": 'use "example.space"\nblock b { a }', "shared.space": "block b { bn }"},
     ),
     Code(
         "E0151",
         "a used file cannot be read",
         "The path of a `use` is relative to the file that it stands in, with `/` between folders.",
+        'use "block.space"\nblock a { theirs -> relu }',
+        'use "blocks.space"\nblock a { theirs -> relu }',
+        {"blocks.space": "block theirs { bn }"},
     ),
     Code(
         "E0152",
         "too many files are used",
         "A file may use 64 others, directly and through them.",
+        Made("a file that uses 65 others", lambda: "".join(f'use "{n}.space"\n' for n in range(65)).encode()),
+        Made("a file that uses 64 others", lambda: "".join(f'use "{n}.space"\n' for n in range(64)).encode()),
+        {f"{n}.space": f"block b{n} {{ relu }}" for n in range(65)},
     ),
     Code(
         "W0101",
