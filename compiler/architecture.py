@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
 
-from compiler.counting import Counter, taken
-from compiler.ir.expression import Literal, choices_of, normal, show
-from compiler.ir.graph import Decision, Graph, SpaceGraph, decisions_of
+from compiler.counting import Counter
+from compiler.ir.expression import Literal, Scalar, show
+from compiler.ir.graph import Decision, SpaceGraph
+from compiler.reach import reach
 
 SCHEMA = "onepath.architecture/1"
 PROBLEMS_SHOWN, OPTIONS_SHOWN, TEXT_SHOWN = 20, 20, 100
@@ -24,19 +25,24 @@ class InvalidArchitecture(ValueError):
 
 @dataclass(frozen=True)
 class Architecture:
-    """The choices of one network of a space. A value decision holds its value, a path decision its label."""
+    """The choices of one network of a space.
+
+    A value decision holds its value, a path decision its label, a decision on a set a tuple of them.
+    """
 
     space: str
     choices: Mapping[str, Literal]
 
 
 def to_json(architecture: Architecture) -> dict[str, object]:
-    """The architecture as a JSON object; a fraction is written `"7/2"`."""
+    """The architecture as a JSON object; a fraction is written `"7/2"`, a set as a list."""
     choices = {path: _written(choice) for path, choice in architecture.choices.items()}
     return {"schema": SCHEMA, "space": architecture.space, "choices": choices}
 
 
 def _written(choice: Literal) -> object:
+    if isinstance(choice, tuple):
+        return [_written(member) for member in choice]
     return show(choice) if isinstance(choice, Fraction) else choice
 
 
@@ -51,14 +57,21 @@ def from_json(document: object) -> Architecture:
     space, choices = document.get("space"), document.get("choices")
     if not isinstance(space, str) or not isinstance(choices, dict):
         raise InvalidArchitecture("an architecture file has a `space` (a name) and `choices` (an object)")
-    _refuse([_not_a_choice(path, it) for path, it in choices.items() if not isinstance(it, int | str)])
-    return Architecture(space, choices)
+    _refuse([_not_a_choice(path, it) for path, it in choices.items() if not _is_choice(it)])
+    return Architecture(
+        space, {path: tuple(it) if isinstance(it, list) else it for path, it in choices.items()}
+    )
+
+
+def _is_choice(found: object) -> bool:
+    members = found if isinstance(found, list) else [found]
+    return all(isinstance(member, int | str) for member in members)
 
 
 def _not_a_choice(path: str, found: object) -> str:
-    kinds = {list: "a list", dict: "an object", type(None): "null"}
+    kinds = {list: "such a list", dict: "an object", type(None): "null"}
     what = kinds.get(type(found)) or str(found)
-    wanted = 'an integer, a label, a fraction as text (`"7/2"`), true or false'
+    wanted = 'an integer, a label, a fraction as text (`"7/2"`), true or false, or a list of such for a set'
     return f"`{shown(path)}`: {what} is no choice; a choice is {wanted}"
 
 
@@ -85,9 +98,9 @@ def validate(space: SpaceGraph, architecture: Architecture) -> Architecture:
         raise InvalidArchitecture(
             f"an architecture of space `{shown(architecture.space)}`, not of `{space.name}`"
         )
-    reached: dict[str, Literal] = {}
-    problems = list(_resolve(space.graph, architecture.choices, reached))
-    known = {decision.path for decision in decisions_of(space.graph)}
+    problems: list[str] = []
+    reached = reach(space.graph, lambda decision: _given(decision, architecture.choices, problems))
+    known = {decision.path for decision in space.decisions}
     for path in architecture.choices:
         if path not in known:
             # Looking for the nearest name is slow: it is done for what will be shown.
@@ -104,21 +117,16 @@ def _suggestion(path: str, known: set[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
-def _resolve(graph: Graph, given: Mapping[str, Literal], reached: dict[str, Literal]) -> Iterator[str]:
-    """Walk what is reached, filling `reached`; yields each mistake."""
-    for decision in graph.decisions:
-        if decision.path not in given:
-            yield f"`{decision.path}`: no choice; options are {_options(decision)}"
-            continue
-        choice = _read(given[decision.path], decision)
-        if choice is None:
-            wrong = _as_given(given[decision.path])
-            yield f"`{decision.path}`: {wrong} is no option; options are {_options(decision)}"
-            continue
-        reached[decision.path] = choice
-    for node in graph.nodes:
-        if node.candidates and all(path in reached for path in choices_of(node.selector)):
-            yield from _resolve(taken(node, reached), given, reached)
+def _given(decision: Decision, given: Mapping[str, Literal], problems: list[str]) -> Literal | None:
+    """The option that a file's choice means; None where there is none, which is added to `problems`."""
+    if decision.path not in given:
+        problems.append(f"`{decision.path}`: no choice; options are {_options(decision)}")
+        return None
+    choice = _read(given[decision.path], decision)
+    if choice is None:
+        wrong = _as_given(given[decision.path])
+        problems.append(f"`{decision.path}`: {wrong} is no option; options are {_options(decision)}")
+    return choice
 
 
 def _options(decision: Decision) -> str:
@@ -129,17 +137,31 @@ def _options(decision: Decision) -> str:
 
 def _as_given(choice: Literal) -> str:
     """A choice as an architecture file writes it."""
+    if isinstance(choice, tuple):
+        return f"[{', '.join(_as_given(member) for member in choice[:OPTIONS_SHOWN])}]"
     return f'"{shown(str(_written(choice)))}"' if isinstance(choice, str | Fraction) else show(choice)
 
 
 def _read(choice: Literal, decision: Decision) -> Literal | None:
-    """The option that a choice of a file means; a fraction is written as text there."""
-    for option in decision.options:
-        if type(choice) is type(option) and choice == option:
-            return option
-        if isinstance(option, Fraction) and isinstance(choice, str) and choice == show(option):
-            return normal(option)
-    return None
+    """The option that a choice of a file means: a fraction is written as text there, a set in any order."""
+    return next((option for option in decision.options if _means(choice, option)), None)
+
+
+def _means(choice: Literal, option: Literal) -> bool:
+    if isinstance(choice, tuple) or isinstance(option, tuple):
+        return (
+            isinstance(choice, tuple)
+            and isinstance(option, tuple)
+            and len(choice) == len(option)
+            and all(any(_means_scalar(one, other) for one in choice) for other in option)
+        )
+    return _means_scalar(choice, option)
+
+
+def _means_scalar(choice: Scalar, option: Scalar) -> bool:
+    if isinstance(option, Fraction) and isinstance(choice, str):
+        return choice == show(option)
+    return type(choice) is type(option) and choice == option
 
 
 def sample(space: SpaceGraph, number: int, seed: int) -> Iterator[Architecture]:
@@ -149,13 +171,23 @@ def sample(space: SpaceGraph, number: int, seed: int) -> Iterator[Architecture]:
         yield Architecture(space.name, counter.sample(stream))
 
 
+def sample_decisions(space: SpaceGraph, number: int, seed: int) -> Iterator[Architecture]:
+    """`number` architectures, each decision that exists drawn uniformly over its options, with replacement.
+
+    Networks with few decisions are drawn more often than by `sample`: what a search does before it has learnt.
+    """
+    stream = random.Random(seed)
+    for _ in range(number):
+        yield Architecture(space.name, reach(space.graph, lambda decision: stream.choice(decision.options)))
+
+
 def only(space: SpaceGraph) -> Architecture:
     """The architecture of a space without a decision.
 
     Raises:
         InvalidArchitecture: there is something to choose.
     """
-    open_ = [decision.path for decision in decisions_of(space.graph)]
+    open_ = [decision.path for decision in space.decisions]
     if open_:
         message = (
             f"space `{space.name}` leaves {len(open_)} decisions open (`{open_[0]}`, …): name an architecture"

@@ -4,17 +4,24 @@ A space is a set of *items*: decisions, and select nodes that bring in more item
 known. Independent items are split apart and multiplied; dependent ones are resolved by branching on one
 decision and summing; equal sub-problems are counted once. Nothing is enumerated that can be multiplied,
 so a space of 10^17 networks is counted in milliseconds.
+
+A tied decision is declared by several graphs: it is an item as soon as one of them is reached, and once. So
+selects that may bring in the same decision depend on each other. A decision with a condition waits for it
+like a select does.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter as Tally
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from compiler.ir.expression import Literal, choices_of, evaluate
-from compiler.ir.graph import MIXED, Decision, Graph, Node, SpaceGraph
+from compiler.ir.expression import Literal, choices_of, is_symbolic, show
+from compiler.ir.graph import MIXED, SELECT, Candidate, Decision, Graph, Node, SpaceGraph, declarations, taken
+from compiler.ir.types import TensorType
 
 Choices = dict[str, Literal]
 
@@ -40,11 +47,15 @@ class _Items:
 
 @dataclass
 class Counter:
-    """Counts and samples one space; sub-problems are shared between calls."""
+    """Counts and samples one space; sub-problems are shared between calls.
+
+    `fixed` narrows the space to the networks in which these decisions, where they exist, have these choices.
+    """
 
     space: SpaceGraph
+    fixed: Mapping[str, Literal] = field(default_factory=dict)
     _sizes: dict[object, int] = field(default_factory=dict)
-    _reads: dict[str, frozenset[str]] = field(default_factory=dict)
+    _touched: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def size(self) -> int:
         """The number of distinct assignments of existing decisions."""
@@ -65,7 +76,18 @@ class Counter:
             raise ValueError(
                 f"{self.space.name} is flattened: count and sample the space that it was made from"
             )
-        return _items([self.space.graph])
+        return _resolve(_Items((), ()), [self.space.graph], {})
+
+    @cached_property
+    def _shared(self) -> frozenset[str]:
+        """The decisions that more than one graph declares."""
+        tally = Tally(decision.path for decision in declarations(self.space.graph))
+        return frozenset(path for path, number in tally.items() if number > 1)
+
+    def _options(self, decision: Decision) -> tuple[Literal, ...]:
+        if decision.path not in self.fixed:
+            return decision.options
+        return tuple(option for option in decision.options if option == self.fixed[decision.path])
 
     def _size(self, items: _Items, known: Mapping[str, Literal]) -> int:
         total = 1
@@ -75,8 +97,9 @@ class Counter:
 
     def _part_size(self, part: _Items, known: Mapping[str, Literal]) -> int:
         if not part.selects:
-            return len(part.decisions[0].options)
-        relevant = {path: known[path] for path in sorted(self._read_by(part)) if path in known}
+            return len(self._options(part.decisions[0]))
+        touched = frozenset().union(*[self._touches(node) for node in part.selects])
+        relevant = {path: known[path] for path in sorted(touched) if path in known}
         key = (part.key, tuple(relevant.items()))
         if key not in self._sizes:
             if len(self._sizes) >= BRANCH_CAP:
@@ -88,41 +111,34 @@ class Counter:
         self, part: _Items, known: Mapping[str, Literal]
     ) -> Iterator[tuple[Literal, tuple[_Items, dict[str, Literal]]]]:
         """The options of one decision of `part`, each with what is left once it is made."""
-        pivot = self._pivot(part)
-        for option in pivot.options:
+        pivot = _pivot(part)
+        rest = tuple(decision for decision in part.decisions if decision is not pivot)
+        for option in self._options(pivot):
             assigned = {**known, pivot.path: option}
-            rest = tuple(decision for decision in part.decisions if decision.path != pivot.path)
-            yield option, (_resolve(_Items(rest, part.selects), assigned), assigned)
+            yield option, (_resolve(_Items(rest, part.selects), [], assigned), assigned)
 
-    def _pivot(self, part: _Items) -> Decision:
-        wanted = choices_of(*[node.selector for node in part.selects])
-        return next(decision for decision in part.decisions if decision.path in wanted)
-
-    def _read_by(self, part: _Items) -> frozenset[str]:
-        return frozenset().union(*[self._reading(node) for node in part.selects])
-
-    def _reading(self, node: Node) -> frozenset[str]:
-        """The decisions that selectors in and below a select read."""
-        if node.name not in self._reads:
-            below = [inner for c in node.candidates for inner in c.graph.nodes if inner.candidates]
-            own = frozenset(choices_of(node.selector))
-            self._reads[node.name] = own.union(*[self._reading(inner) for inner in below])
-        return self._reads[node.name]
+    def _touches(self, node: Node) -> frozenset[str]:
+        """The decisions that tie a select to others: read by selectors in and below it, or declared elsewhere, too."""
+        if node.name not in self._touched:
+            touched = set(choices_of(node.selector))
+            for candidate in node.candidates:
+                touched.update(d.path for d in candidate.graph.decisions if d.path in self._shared)
+                for inner in _waiting(candidate.graph):
+                    touched |= self._touches(inner)
+            self._touched[node.name] = frozenset(touched)
+        return self._touched[node.name]
 
     def _parts(self, items: _Items, known: Mapping[str, Literal]) -> list[_Items]:
-        """`items` split where no selector reads across, in the order of the file."""
-        group = {decision.path: index for index, decision in enumerate(items.decisions)}
-        owner: dict[str, int] = {}
+        """`items` split where nothing ties them, in the order of the file."""
+        groups = _Groups()
         for node in items.selects:
-            touched = {group[path] for path in self._reading(node) if path in group}
-            owner[node.name] = target = min(touched)
-            group.update({path: target for path, index in group.items() if index in touched})
-            owner.update({name: target for name, index in owner.items() if index in touched})
-        parts: dict[int, tuple[list[Decision], list[Node]]] = {}
+            groups.join([path for path in self._touches(node) if path not in known])
+        parts: dict[str, tuple[list[Decision], list[Node]]] = {}
         for decision in items.decisions:
-            parts.setdefault(group[decision.path], ([], []))[0].append(decision)
+            parts.setdefault(groups.of(decision.path), ([], []))[0].append(decision)
         for node in items.selects:
-            parts[owner[node.name]][1].append(node)
+            anchor = next(path for path in choices_of(node.selector) if path not in known)
+            parts.setdefault(groups.of(anchor), ([], []))[1].append(node)
         return [_Items(tuple(decisions), tuple(selects)) for decisions, selects in parts.values()]
 
     def _draw(
@@ -130,14 +146,13 @@ class Counter:
     ) -> None:
         for part in self._parts(items, known):
             if not part.selects:
-                into[part.decisions[0].path] = stream.choice(part.decisions[0].options)
+                into[part.decisions[0].path] = stream.choice(self._options(part.decisions[0]))
                 continue
-            branches = list(self._branches(part, known))
             ticket = stream.randrange(self._part_size(part, known))
-            for option, branch in branches:
+            for option, branch in self._branches(part, known):
                 size = self._size(*branch)
                 if ticket < size:
-                    into[self._pivot(part).path] = option
+                    into[_pivot(part).path] = option
                     self._draw(*branch, into, stream)
                     break
                 ticket -= size
@@ -152,32 +167,75 @@ class Counter:
             for _, (left, assigned) in self._branches(first, known):
                 yield from self._each([left, *rest], assigned)
         else:
-            for option in first.decisions[0].options:
+            for option in self._options(first.decisions[0]):
                 yield from self._each(rest, {**known, first.decisions[0].path: option})
 
 
-def _items(graphs: Sequence[Graph]) -> _Items:
-    decisions = tuple(decision for graph in graphs for decision in graph.decisions)
-    selects = tuple(node for graph in graphs for node in graph.nodes if node.candidates)
-    return _Items(decisions, selects)
+class _Groups:
+    """Disjoint sets of decisions, by path."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """The path that stands for a path's set."""
+        while (parent := self._parents.get(path, path)) != path:
+            self._parents[path] = self._parents.get(parent, parent)
+            path = parent
+        return path
+
+    def join(self, paths: Sequence[str]) -> None:
+        """Make the sets of these paths one."""
+        for path in paths[1:]:
+            self._parents[self.of(path)] = self.of(paths[0])
 
 
-def _resolve(items: _Items, known: Mapping[str, Literal]) -> _Items:
-    """Replace the selects whose selector is known by what the candidate taken brings in."""
-    decisions, waiting, left = list(items.decisions), list(items.selects), []
-    while waiting:
-        node = waiting.pop(0)
-        if any(path not in known for path in choices_of(node.selector)):
-            left.append(node)
+def _pivot(part: _Items) -> Decision:
+    wanted = choices_of(*[node.selector for node in part.selects])
+    return next(decision for decision in part.decisions if decision.path in wanted)
+
+
+def _waiting(graph: Graph) -> Iterator[Node]:
+    """What brings in more decisions once its selector is known: select nodes, and decisions with a condition."""
+    for decision in graph.decisions:
+        if is_symbolic(decision.condition):
+            yield _conditional(decision)
+    for node in graph.nodes:
+        if node.candidates:
+            yield node
+
+
+def _conditional(decision: Decision) -> Node:
+    """A decision with a condition as a select between a graph that declares it and one that does not."""
+    declares = Graph((), "", (replace(decision, condition=True),))
+    candidates = (Candidate(True, declares), Candidate(False, Graph((), "")))
+    name = f"{decision.path} when {show(decision.condition)}"
+    return Node(name, SELECT, (), TensorType(()), selector=decision.condition, candidates=candidates)
+
+
+def _resolve(items: _Items, reached: Sequence[Graph], known: Mapping[str, Literal]) -> _Items:
+    """Items with what `reached` graphs bring in, and every select whose selector is known by what it brings in."""
+    decisions = {decision.path: decision for decision in items.decisions}
+    left: dict[str, Node] = {}
+    queue: deque[Graph | Node] = deque([*reached, *items.selects])
+    while queue:
+        each = queue.popleft()
+        if isinstance(each, Graph):
+            found = [d for d in each.decisions if d.condition is True and d.path not in known]
+            decisions.update({d.path: d for d in found if d.path not in decisions})
+            queue.extend(_waiting(each))
             continue
-        inner = _items([taken(node, known)])
-        decisions.extend(inner.decisions)
-        waiting.extend(inner.selects)
-    return _Items(tuple(decisions), tuple(left))
+        graphs = _taken(each, known)
+        if graphs is None:
+            left[each.name] = each
+        else:
+            queue.extend(graphs)
+    return _Items(tuple(decisions.values()), tuple(left.values()))
 
 
-def taken(node: Node, known: Mapping[str, Literal]) -> Graph:
-    """The candidate graph that a select node is under `known`."""
-    assert node.selector is not None
-    key = evaluate(node.selector, known)
-    return next(candidate.graph for candidate in node.candidates if candidate.key == key)
+def _taken(node: Node, known: Mapping[str, Literal]) -> tuple[Graph, ...] | None:
+    """The candidates that a select stands for; None while its selector is not known."""
+    try:
+        return taken(node, known)
+    except KeyError:
+        return None

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.counting import taken
 from compiler.ir.expression import Assignment, evaluate
-from compiler.ir.graph import INPUT, MIXED, SELECT, Graph, GraphBuilder, Network, Node, SpaceGraph
+from compiler.ir.graph import (
+    INPUT,
+    MIXED,
+    SELECT,
+    Graph,
+    GraphBuilder,
+    Network,
+    Node,
+    SpaceGraph,
+    taken,
+)
 from compiler.passes.simplify import simplify
 
 
@@ -41,14 +50,30 @@ def _inline(
             continue
         inputs = tuple(names[operand] for operand in node.inputs)
         if node.op in (SELECT, MIXED):
-            inner = taken(node, choices) if node.op == SELECT else candidate_of(node, choices)
-            bound = {entering.name: name for entering, name in zip(inner.inputs, inputs, strict=True)}
             own_unit = node.name if node.op == MIXED else unit
-            names[node.name] = _inline(builder, inner, bound, choices, own_unit)
+            results = []
+            for inner in _taken(node, choices):
+                bound = {entering.name: name for entering, name in zip(inner.inputs, inputs, strict=True)}
+                results.append(_inline(builder, inner, bound, choices, own_unit))
+            names[node.name] = _merged(builder, node, results, choices, own_unit)
         else:
             concrete = replace(_concrete(node, choices), inputs=inputs, unit=node.unit or unit)
             names[node.name] = builder.add(concrete)
     return names[graph.output]
+
+
+def _taken(node: Node, choices: Assignment) -> tuple[Graph, ...]:
+    return taken(node, choices) if node.op == SELECT else (candidate_of(node, choices),)
+
+
+def _merged(builder: GraphBuilder, node: Node, results: list[str], choices: Assignment, unit: str) -> str:
+    """The one value, or the merge of several."""
+    merge = node.settings.get("merge")
+    if merge is None or len(results) == 1:
+        return results[0]
+    return builder.add(
+        Node(node.name, str(merge), tuple(results), node.type.under(choices), unit=unit, span=node.span)
+    )
 
 
 def candidate_of(node: Node, choices: Assignment) -> Graph:

@@ -18,8 +18,11 @@ from fractions import Fraction
 ENUMERATION_CAP = 4096
 """Joint assignments looked at when a property must hold under all of them."""
 
-Literal = int | Fraction | bool | str
+Scalar = int | Fraction | bool | str
 """A constant of the language; a `str` is the label of a path or the name of an operator."""
+
+Literal = Scalar | tuple[Scalar, ...]
+"""A scalar, or a set of them as `choose 2 of …` picks it: distinct, in the order in which they are written."""
 
 Assignment = Mapping[str, Literal]
 """A choice for each decision that matters, by the decision's path."""
@@ -54,6 +57,11 @@ def is_symbolic(value: object) -> bool:
     return isinstance(value, Choice | Apply)
 
 
+def kind_of(value: Literal) -> type:
+    """What a literal is: `bool`, `str`, `tuple`, or `int` for any number."""
+    return next((kind for kind in (bool, str, tuple) if isinstance(value, kind)), int)
+
+
 def normal(value: Literal) -> Literal:
     """The one representation of a literal: a whole `Fraction` becomes an `int`."""
     if isinstance(value, Fraction) and value.denominator == 1:
@@ -62,9 +70,9 @@ def normal(value: Literal) -> Literal:
 
 
 def _number(value: Literal) -> int | Fraction:
-    if isinstance(value, bool) or not isinstance(value, int | Fraction):
+    if kind_of(value) is not int:
         raise ValueProblem(f"`{show(value)}` is not a number")
-    return value
+    return value  # type: ignore[return-value]
 
 
 def _boolean(value: Literal) -> bool:
@@ -84,14 +92,23 @@ def _arithmetic(function: Callable[..., Literal]) -> Callable[..., Literal]:
 
 
 def _same_kind(left: Literal, right: Literal) -> None:
-    kinds = [bool if isinstance(v, bool) else str if isinstance(v, str) else int for v in (left, right)]
-    if kinds[0] is not kinds[1]:
+    if kind_of(left) is not kind_of(right):
         raise ValueProblem(f"`{show(left)}` and `{show(right)}` cannot be compared")
 
 
 def _equal(left: Literal, right: Literal) -> bool:
     _same_kind(left, right)
     return left == right
+
+
+def _contains(members: Literal, member: Literal) -> bool:
+    if not isinstance(members, tuple):
+        raise ValueProblem(f"`{show(members)}` is not a set: only `choose … of (…)` makes one")
+    if isinstance(member, tuple):
+        raise ValueProblem(f"`{show(member)}` is a set, and no member of one")
+    if members:
+        _same_kind(members[0], member)
+    return member in members
 
 
 def divisible(value: int | Fraction, divisor: int | Fraction) -> Literal:
@@ -122,6 +139,7 @@ FUNCTIONS: dict[str, Callable[..., Literal]] = {
     "<=": lambda a, b: _number(a) <= _number(b),
     ">": lambda a, b: _number(a) > _number(b),
     ">=": lambda a, b: _number(a) >= _number(b),
+    "contains": _contains,
     "and": lambda a, b: _boolean(a) and _boolean(b),
     "or": lambda a, b: _boolean(a) or _boolean(b),
     "not": lambda a: not _boolean(a),
@@ -143,7 +161,7 @@ def apply(function: str, *arguments: Value) -> Value:
             return arguments[1] if arguments[0] is True else arguments[2]
         return _without_neutral(function, arguments)
     result = FUNCTIONS[function](*arguments)
-    if not isinstance(result, bool | str) and not -_DIGITS_CAP <= result <= _DIGITS_CAP:
+    if kind_of(result) is int and not -_DIGITS_CAP <= _number(result) <= _DIGITS_CAP:
         raise ValueProblem("a number of more than 30 digits")
     return result
 
@@ -250,6 +268,8 @@ def show(value: Value) -> str:
     """The text of a value, as the graph's text form and messages print it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"{{{', '.join(show(member) for member in value)}}}"
     if isinstance(value, Choice):
         return f"${value.path}"
     if isinstance(value, Apply):

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
-from compiler.ir.expression import Assignment, Choice, Literal, Value
+from compiler.ir.expression import Assignment, Choice, Literal, Value, evaluate
 from compiler.ir.types import TensorType
 from dsl.source import Span
 
@@ -22,19 +22,28 @@ if TYPE_CHECKING:
 INPUT = "input"
 """The op of a value that enters a graph."""
 SELECT = "select"
-"""The op of a node that is one of its candidates, chosen by a selector over decisions."""
+"""The op of a node that is one of its candidates, chosen by a selector over decisions.
+
+With an attribute `merge` (`add`, `concat`, `mul`) the selector gives a set of keys, and the node is the merge
+of the candidates that are in it, in their order.
+"""
 MIXED = "mixed"
 """The op of a flattened select: each candidate stands for choices of all the decisions below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Something to be chosen, by its path in the file's words."""
+    """Something to be chosen, by its path in the file's words.
+
+    It exists where a graph that declares it is reached and `condition` holds there. A tied decision is
+    declared by each graph that has an instance of its block, and is made once for all of them.
+    """
 
     path: str
     options: tuple[Literal, ...]
     kind: OneOf["value", "path"]
     span: Span | None = field(default=None, compare=False)
+    condition: Value = True
 
     @property
     def choice(self) -> Choice:
@@ -46,7 +55,7 @@ class Decision:
 class Candidate:
     """One path of a select or mixed node.
 
-    `key` is what the selector must evaluate to; `choices` are, in a mixed node, the choices that the
+    `key` is what the selector must evaluate to, or contain; `choices` are, in a mixed node, the choices that the
     candidate stands for. The graph's inputs are the node's inputs, in order.
     """
 
@@ -150,8 +159,9 @@ class GraphBuilder:
         return node.name
 
     def declare(self, decision: Decision) -> None:
-        """Record a decision that is made where this graph is reached."""
-        self._decisions.append(decision)
+        """Record a decision that is made where this graph is reached; once, however often it is said."""
+        if decision not in self._decisions:
+            self._decisions.append(decision)
 
     @property
     def decided(self) -> int:
@@ -196,7 +206,7 @@ class SpaceGraph:
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Every decision of the space, in the order of the file, whether or not it is always reached."""
-        return tuple(decisions_of(self.graph))
+        return decisions_of(self.graph)
 
 
 @dataclass(frozen=True)
@@ -216,12 +226,32 @@ def walk(graph: Graph) -> Iterator[tuple[Graph, Node]]:
             yield from walk(candidate.graph)
 
 
-def decisions_of(graph: Graph) -> Iterator[Decision]:
-    """The decisions that `graph` declares, then those in its candidates."""
+def declarations(graph: Graph) -> Iterator[Decision]:
+    """The decisions that `graph` declares, then those in its candidates; a tied one as often as it is declared."""
     yield from graph.decisions
     for node in graph.nodes:
         for candidate in node.candidates:
-            yield from decisions_of(candidate.graph)
+            yield from declarations(candidate.graph)
+
+
+def decisions_of(graph: Graph) -> tuple[Decision, ...]:
+    """The decisions in `graph` and in its candidates, each once, in the order of the file."""
+    found: dict[str, Decision] = {}
+    for decision in declarations(graph):
+        found.setdefault(decision.path, decision)
+    return tuple(found.values())
+
+
+def taken(node: Node, known: Assignment) -> tuple[Graph, ...]:
+    """The candidates that a select node stands for under `known`: one, or those that it merges.
+
+    Raises:
+        KeyError: the selector reads a decision that is not known yet.
+    """
+    assert node.selector is not None
+    chosen = evaluate(node.selector, known)
+    keys = chosen if isinstance(chosen, tuple) else (chosen,)
+    return tuple(candidate.graph for candidate in node.candidates if candidate.key in keys)
 
 
 def inline(builder: GraphBuilder, graph: Graph, operands: tuple[str, ...], unit: str | None = None) -> str:

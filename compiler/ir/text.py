@@ -43,7 +43,8 @@ def _graph(graph: Graph, indent: str) -> Iterator[str]:
     inner = indent + "  "
     for decision in graph.decisions:
         options = ", ".join(_value(option) for option in decision.options)
-        yield f"{inner}decide {decision.kind} {decision.path} in [{options}]"
+        when = "" if decision.condition is True else f" when {_value(decision.condition)}"
+        yield f"{inner}decide {decision.kind} {decision.path} in [{options}]{when}"
     for node in graph.nodes:
         yield f"{inner}{_node(node)}"
         for candidate in node.candidates:
@@ -77,6 +78,8 @@ def _value(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"{{{', '.join(_value(member) for member in value)}}}"
     if isinstance(value, Choice):
         return f"${value.path}"
     if isinstance(value, Apply):
@@ -129,23 +132,31 @@ def _read_limit(tree: Any) -> Limit:
 
 
 def _read_graph(tree: Any, known: Mapping[str, Choice]) -> Graph:
-    decisions = tuple(_read_decision(each) for each in tree.children if _is(each, "decision"))
-    scope = {**known, **{decision.path: decision.choice for decision in decisions}}
+    scope, decisions = dict(known), []
+    for each in tree.children:
+        if _is(each, "decision"):
+            decisions.append(_read_decision(each, scope))
+            scope[decisions[-1].path] = decisions[-1].choice
     nodes = tuple(_read_node(each, scope) for each in tree.children if _is(each, "node"))
     output = str(tree.children[-1])[1:]
     names = [node.name for node in nodes]
     if output not in names or any(operand not in names for node in nodes for operand in node.inputs):
         raise NotAGraph("a graph reads or returns a value that does not stand in it")
-    return Graph(nodes, output, decisions)
+    return Graph(nodes, output, tuple(decisions))
 
 
 def _is(tree: object, rule: str) -> bool:
     return isinstance(tree, Tree) and tree.data == rule
 
 
-def _read_decision(tree: Any) -> Decision:
-    kind, path, *options = tree.children
-    return Decision(str(path), tuple(_literal(option) for option in options), str(kind))  # type: ignore[arg-type]
+def _read_decision(tree: Any, known: Mapping[str, Choice]) -> Decision:
+    kind, path, *options, condition = tree.children
+    return Decision(
+        str(path),
+        tuple(_literal(option) for option in options),
+        str(kind),  # type: ignore[arg-type]
+        condition=True if condition is None else _read_value(condition, known),
+    )
 
 
 def _read_node(tree: Any, known: Mapping[str, Choice]) -> Node:
@@ -184,5 +195,7 @@ def _read_value(tree: Any, known: Mapping[str, Choice]) -> Value:
 def _literal(tree: Any) -> Literal:
     if tree.data in ("true", "false"):
         return bool(tree.data == "true")
+    if tree.data == "set":
+        return tuple(_literal(member) for member in tree.children if member is not None)  # type: ignore[misc]
     text = str(tree.children[0])
     return text[1:-1] if tree.data == "string" else normal(Fraction(text))

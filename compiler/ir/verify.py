@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compiler.ir.expression import Choice, Value, apply, both, choices_of, is_symbolic
-from compiler.ir.graph import INPUT, MIXED, SELECT, Graph, Network, Node, SpaceGraph, decisions_of
+from compiler.ir.graph import (
+    INPUT,
+    MIXED,
+    SELECT,
+    Candidate,
+    Decision,
+    Graph,
+    Network,
+    Node,
+    SpaceGraph,
+    declarations,
+)
+from compiler.ir.merge import merged_type
 from compiler.ir.ops import OPERATORS, Demands, TypeProblem
 from compiler.ir.text import print_network
 
@@ -24,9 +36,12 @@ def verify_space(space: SpaceGraph) -> SpaceGraph:
     Raises:
         InvalidGraph: it does not; the message names the node and the rule.
     """
-    paths = [decision.path for decision in decisions_of(space.graph)]
-    if len(set(paths)) < len(paths):
-        raise InvalidGraph(f"{space.name}: a decision is declared twice")
+    first: dict[str, Decision] = {}
+    for decision in declarations(space.graph):
+        if first.setdefault(decision.path, decision).options != decision.options:
+            raise InvalidGraph(
+                f"{space.name}: the decision {decision.path} is declared with other options, too"
+            )
     _verify_graph(space.graph, {}, True)
     return space
 
@@ -58,6 +73,10 @@ def _require(condition: bool, node: Node, message: str) -> None:
 
 def _verify_graph(graph: Graph, outer: Mapping[str, Choice], assuming: Value) -> None:
     known = {**outer, **{decision.path: decision.choice for decision in graph.decisions}}
+    for decision in graph.decisions:
+        strange = set(choices_of(decision.condition)) - set(known)
+        if strange:
+            raise InvalidGraph(f"the decision {decision.path} waits for {sorted(strange)}, not declared here")
     seen: set[str] = set()
     for node in graph.nodes:
         _require(node.name not in seen, node, "the name is taken")
@@ -96,13 +115,30 @@ def _verify_candidates(graph: Graph, node: Node, known: Mapping[str, Choice], as
     for candidate in node.candidates:
         entering = [entry.type for entry in candidate.graph.inputs]
         _require(entering == operands, node, f"candidate {candidate.key}: its inputs are not the node's")
-        where = assuming
-        if node.selector is not None:
-            where = both(assuming, apply("==", node.selector, candidate.key))
+        where = both(assuming, _picks(node, candidate))
         _verify_graph(candidate.graph, known, where)
-        try:
-            Demands(where).alike(
-                candidate.graph.type, node.type, f"candidate {candidate.key} gives another type"
-            )
-        except TypeProblem as problem:
-            raise InvalidGraph(f"%{node.name} = {node.op}: {problem}") from None
+    _verify_result(node, assuming)
+
+
+def _picks(node: Node, candidate: Candidate) -> Value:
+    """The condition under which a node takes a candidate; a mixed node's holds by its choices."""
+    if node.selector is None:
+        return True
+    return apply("contains" if "merge" in node.settings else "==", node.selector, candidate.key)
+
+
+def _verify_result(node: Node, assuming: Value) -> None:
+    """The candidates give the node's type, or are merged to it."""
+    try:
+        merge = node.settings.get("merge")
+        if merge is not None and node.selector is not None:
+            picked = [(each.key, each.graph.type) for each in node.candidates]
+            merged = merged_type(str(merge), node.selector, picked, assuming)  # type: ignore[arg-type]
+            Demands(assuming).alike(merged, node.type, f"the merge gives {merged}, not {node.type}")
+            return
+        for candidate in node.candidates:
+            where = both(assuming, _picks(node, candidate))
+            message = f"candidate {candidate.key} gives another type"
+            Demands(where).alike(candidate.graph.type, node.type, message)
+    except TypeProblem as problem:
+        raise InvalidGraph(f"%{node.name} = {node.op}: {problem}") from None

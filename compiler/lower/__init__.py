@@ -12,7 +12,8 @@ from compiler.ir.graph import INPUT, Limit, Node, SpaceGraph
 from compiler.ir.ops import SIZE_CAP
 from compiler.ir.types import TensorType
 from compiler.lower import values
-from compiler.lower.scope import POISON, Context, Meaning, Place, Poisoned, Problem, Scope, Tensor
+from compiler.lower.place import Place
+from compiler.lower.scope import POISON, Context, Meaning, Poisoned, Problem, Scope, Tensor
 from compiler.lower.values import as_tensor
 from compiler.lower.wiring import Wiring
 from dsl import syntax
@@ -47,7 +48,8 @@ class _Lowering:
 
     def report(self, problem: Problem, context: Context | None = None) -> None:
         calls = context.calls if context else ()
-        notes = tuple(Note(f"in this call of `{name}`", span) for name, span in reversed(calls[-4:]))
+        chain = [Note(f"in this call of `{name}`", span) for name, span in reversed(calls[-4:])]
+        notes = (*problem.notes, *chain)
         diagnostic = Diagnostic(problem.code, problem.message, problem.span, problem.hint, notes)
         place = (problem.code, problem.span.source.name, problem.span.start)
         if place not in {(d.code, d.span.source.name, d.span.start) for d in self.found}:
@@ -82,13 +84,13 @@ class _Lowering:
     def _space(self, space: syntax.Space) -> SpaceGraph:
         wiring, scope, place = self.wiring(), Scope(), Place()
         outside = Context(scope, None, {}, place)
+        if not space.inputs:
+            raise Problem("E0140", "a space has an `input`", space.span)
         inputs = [self._input(each, wiring, outside) for each in space.inputs]
-        if len(inputs) != 1:
-            where = space.inputs[1].span if len(inputs) > 1 else space.span
-            what = "several inputs are not supported yet" if inputs else "a space has an `input`"
-            raise Problem("E0399" if inputs else "E0322", what, where)
         names = {i.name: tensor for i, tensor in zip(space.inputs, inputs, strict=True) if i.name}
-        result = wiring.body(space.body, Context(scope, inputs[0], names, place))
+        result = wiring.body(
+            space.body, Context(scope, inputs[0] if len(inputs) == 1 else None, names, place)
+        )
         limits = tuple(self._limit(cap, wiring, outside) for cap in space.requires)
         output = as_tensor(result, space.span)
         self._check_output(space, output, wiring, outside)

@@ -31,9 +31,9 @@ def bind_arguments(
     return list(bound.items())
 
 
-def candidate_labels(branches: Sequence[syntax.Branch]) -> list[str]:
-    """The label of each candidate; a candidate that is not a single call must carry one."""
-    found = labels(branches)
+def candidate_labels(branches: Sequence[syntax.Branch], subset: bool = False) -> list[str]:
+    """The label of each candidate (see `dsl.labels`); one that is not a single call must carry one."""
+    found = labels(branches, subset)
     for branch, label in zip(branches, found, strict=True):
         if label is None:
             message = "a candidate that is not a single call needs a label"

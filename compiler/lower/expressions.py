@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from compiler.ir.expression import Literal, Value, apply, is_symbolic, settle, show
+from compiler.ir.expression import Literal, Scalar, Value, apply, both, is_symbolic, settle, show
 from compiler.ir.ops import OPERATORS
 from compiler.lower import values
+from compiler.lower.decisions import Decisions, subsets
 from compiler.lower.scope import (
     POISON,
     Context,
@@ -29,11 +30,15 @@ Report = Callable[[Problem, Context], None]
 
 @dataclass
 class Expressions:
-    """Lowers expressions. `names` holds the file's constants; `report` takes each mistake, once."""
+    """Lowers expressions. `names` holds the file's constants; `report` takes each mistake, once.
+
+    `decisions` takes every decision that is made.
+    """
 
     blocks: Mapping[str, syntax.Block]
     names: Mapping[str, Meaning]
     report: Report
+    decisions: Decisions = field(default_factory=Decisions)
 
     def value(self, node: syntax.Expr, context: Context) -> Meaning:
         """What an expression means; wiring in it is applied to what reaches it."""
@@ -84,9 +89,13 @@ class Expressions:
     def here(self, node: syntax.In, context: Context) -> Meaning:
         return self.entering(context.aside, node.span)
 
+    def current(self, context: Context) -> Tensor | Poison | None:
+        """The value that reaches a step; None where there is none, as in a space with several inputs."""
+        return context.piped or context.here
+
     def entering(self, context: Context, span: Span) -> Tensor:
         """The value that a step is applied to."""
-        current = context.piped or context.here
+        current = self.current(context)
         if current is None:
             raise Problem("E0105", "there is no `in` here", span)
         return as_tensor(current, span)
@@ -108,8 +117,6 @@ class Expressions:
     def binary(self, node: syntax.Binary | syntax.Compare, context: Context) -> Meaning:
         left = values.as_value(self.value(node.left, context), node.left.span)
         right = values.as_value(self.value(node.right, context), node.right.span)
-        if node.operator == "contains":
-            raise Problem("E0399", "`contains` and decisions over sets are not supported yet", node.span)
         return values.attempt(node.span, lambda: apply(node.operator, left, right))
 
     def logic(self, node: syntax.Logic, context: Context) -> Meaning:
@@ -126,19 +133,14 @@ class Expressions:
         condition = self.truth(node.condition, context)
         if not is_symbolic(condition):
             return self.value(node.then if condition else node.otherwise, context)
-        then, otherwise = (self._arm_value(each, context) for each in (node.then, node.otherwise))
+        arms = ((node.then, condition), (node.otherwise, apply("not", condition)))
+        then, otherwise = (self._arm_value(arm, holds, context) for arm, holds in arms)
         return values.attempt(node.span, lambda: apply("if", condition, then, otherwise))
 
-    def _arm_value(self, node: syntax.Expr, context: Context) -> Value:
-        """An arm of a value that a decision picks; a decision inside it would exist only with that arm."""
-        before = context.scope.builder.decided
-        value = values.as_value(self.value(node, context), node.span)
-        if context.scope.builder.decided > before:
-            message = (
-                "a decision inside `if … then … else` whose condition is a decision is not supported yet"
-            )
-            raise Problem("E0399", message, node.span, "bind it before, or use `if { … }` around the wiring")
-        return value
+    def _arm_value(self, node: syntax.Expr, holds: Value, context: Context) -> Value:
+        """An arm of a value that a decision picks; a decision in it exists only with that arm."""
+        inner = replace(context, when=both(context.when, holds), assuming=both(context.assuming, holds))
+        return values.as_value(self.value(node, inner), node.span)
 
     def truth(self, node: syntax.Expr, context: Context) -> Value:
         condition = settle(values.as_value(self.value(node, context.aside), node.span))
@@ -147,33 +149,60 @@ class Expressions:
         return condition
 
     def choose_value(self, node: syntax.ChooseValue, context: Context) -> Meaning:
-        options: list[Literal] = []
-        for choice in node.choices:
+        options = self._options(node.choices, node.span, context)
+        return self.decisions.value(options, node.span, context)
+
+    def choose_values(self, node: syntax.ChooseValues, context: Context) -> Meaning:
+        """`choose 2 of (…)`: a decision whose value is a set."""
+        members = self._options(node.choices, node.span, context)
+        options = subsets(members, *self.picked(node.count, context, least=0), node.count.span)
+        return self.decisions.value(options, node.span, context)
+
+    def picked(
+        self, node: syntax.Number | syntax.Ref | syntax.RangeChoice, context: Context, least: int
+    ) -> tuple[int, int]:
+        """The least and the greatest number that `choose … of` picks."""
+        ends = (node.start, node.stop) if isinstance(node, syntax.RangeChoice) else (node, node)
+        low, high = (self._constant(end, context, "the number of picks") for end in ends)
+        for number, end in ((low, ends[0]), (high, ends[1])):
+            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+                message = f"the number of picks is {show(number)}, and must be an integer from {least}"
+                raise Problem("E0327", message, end.span)
+        return low, high  # type: ignore[return-value]
+
+    def _options(
+        self, choices: Sequence[syntax.Expr | syntax.RangeChoice], span: Span, context: Context
+    ) -> list[Scalar]:
+        """The options that are written: distinct constants of one kind."""
+        options: list[Scalar] = []
+        for choice in choices:
             if isinstance(choice, syntax.RangeChoice):
                 ends = [self._constant(end, context) for end in (choice.start, choice.stop)]
                 step = self._constant(choice.step, context) if choice.step else 1
                 options.extend(values.spread(ends[0], ends[1], step, choice.span))
             else:
                 options.append(self._option(choice, context))
-        return values.decide(options, node, context, "choice")
+        return values.distinct(options, span)
 
-    def _constant(self, node: syntax.Expr, context: Context) -> Literal:
-        return values.as_constant(self.value(node, context.aside), node.span, "an option of a decision")
+    def _constant(
+        self, node: syntax.Expr, context: Context, what: str = "an option of a decision"
+    ) -> Literal:
+        return values.as_constant(self.value(node, context.aside), node.span, what)
 
-    def _option(self, node: syntax.Expr, context: Context) -> Literal:
+    def _option(self, node: syntax.Expr, context: Context) -> Scalar:
         meaning = self.value(node, replace(context.aside, label=None))
         if isinstance(meaning, Function):
             return meaning.name
-        return values.as_constant(meaning, node.span, "an option of a decision")
-
-    def choose_values(self, node: syntax.ChooseValues, context: Context) -> Meaning:
-        raise Problem("E0399", "`choose … of ( … )` is not supported yet", node.span)
+        option = values.as_constant(meaning, node.span, "an option of a decision")
+        if isinstance(option, tuple):
+            raise Problem("E0308", "an option is a number, true or false, or a step; not a set", node.span)
+        return option
 
     def named(self, node: syntax.Named, context: Context) -> Meaning:
         """`… as name`: names the decision, or the instance of the block."""
         if isinstance(node.value, syntax.Call):
             return self.call(node.value, replace(context, instance=False), node.name)
-        return self.value(node.value, replace(context, label=node.name))
+        return self.value(node.value, replace(context, label=node.name, bound=None))
 
     def call(self, node: syntax.Call, context: Context, instance: str | None = None) -> Meaning:
         """A function of values, or a block or an operator applied to what reaches it."""

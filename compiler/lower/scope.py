@@ -7,17 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from compiler.ir.expression import Value
-from compiler.ir.graph import INPUT, Graph, GraphBuilder, Node
+from compiler.ir.graph import INPUT, Decision, Graph, GraphBuilder, Node
 from compiler.ir.types import TensorType
+from compiler.lower.place import Bound, Place
+from dsl.diagnostic import Note
 from dsl.source import Span
 
 
 class Problem(Exception):
     """A mistake in the user's file, before it is dressed as a diagnostic."""
 
-    def __init__(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, span: Span, hint: str | None = None, notes: tuple[Note, ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.code, self.message, self.span, self.hint = code, message, span, hint
+        self.code, self.message, self.span, self.hint, self.notes = code, message, span, hint, notes
 
 
 class Exhausted(Problem):
@@ -59,9 +63,21 @@ Meaning = Value | Function | Tensor | Poison
 class Scope:
     """One graph being filled. A value of an enclosing graph enters as an input, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Scope | None = None) -> None:
         self.builder = GraphBuilder()
         self.captured: dict[str, Tensor] = {}
+        self.around = around
+        self._certain: set[str] = set()
+
+    def declare(self, decision: Decision) -> None:
+        """Record a decision that is made where this graph is reached, unless a graph around it says so already."""
+        if not self._is_certain(decision.path):
+            self.builder.declare(decision)
+            if decision.condition is True:
+                self._certain.add(decision.path)
+
+    def _is_certain(self, path: str) -> bool:
+        return path in self._certain or (self.around is not None and self.around._is_certain(path))
 
     def enter(self, tensor: Tensor) -> Tensor:
         """`tensor` as a value of this graph; it keeps its name."""
@@ -80,40 +96,16 @@ class Scope:
         return Graph((*[graph[name] for name in entered], *rest), graph.output, graph.decisions)
 
 
-class Place:
-    """A point in the file's own hierarchy, from which readable unique names are drawn.
-
-    The second sibling of a name is numbered: `stage`, `stage2`; `relu6`, `relu6_2`.
-    """
-
-    def __init__(self, path: str = "") -> None:
-        self.path = path
-        self._taken: dict[str, int] = {}
-
-    def name(self, base: str) -> str:
-        """A new path below this place."""
-        count = self._taken.get(base, 0) + 1
-        self._taken[base] = count
-        gap = "_" if base[-1].isdigit() else ""
-        own = base if count == 1 else f"{base}{gap}{count}"
-        if count > 1 and own in self._taken:
-            return self.name(base)
-        self._taken.setdefault(own, 1)
-        return f"{self.path}.{own}" if self.path else own
-
-    def below(self, base: str) -> Place:
-        """A new place below this one."""
-        return Place(self.name(base))
-
-
 @dataclass(frozen=True)
 class Context:
     """What an expression sees: the value that entered its braces, its names, and how it came to be called.
 
     `here` is what `in` means; `piped` is the value that reaches a step, where that is another one.
-    `label` names a decision that the expression makes; `calls` are the block calls around it, outermost
+    `label` names a decision that the expression makes, and `bound` is the place of the name that its value is
+    bound to; `calls` are the block calls around it, outermost
     first; `instance` says that the next block called is this place itself (a candidate that is one call);
-    `assuming` is what the decisions must be for this place to be reached.
+    `assuming` is what the decisions must be for this place to be reached; `when` is the part of it that the
+    graph around does not say: the conditions of `if … then … else`.
     """
 
     scope: Scope
@@ -121,10 +113,17 @@ class Context:
     names: Mapping[str, Meaning]
     place: Place
     label: str | None = None
+    bound: Bound | None = None
     calls: tuple[tuple[str, Span], ...] = ()
     instance: bool = False
     assuming: Value = True
     piped: Tensor | Poison | None = None
+    when: Value = True
+
+    @property
+    def home(self) -> Place:
+        """The place of what is called or chosen here: that of the bound name, if the value is bound to one."""
+        return self.bound.place if self.bound and self.bound.name == self.label else self.place
 
     @property
     def aside(self) -> Context:
@@ -134,4 +133,8 @@ class Context:
     @property
     def inside(self) -> Context:
         """For a body: the value that reaches it is what `in` means there."""
-        return replace(self, here=self.piped or self.here, piped=None)
+        return replace(self, here=self.piped or self.here, piped=None, label=None, bound=None)
+
+    def within(self, place: Place, instance: bool = False) -> Context:
+        """For braces at a place of their own."""
+        return replace(self, place=place, label=None, bound=None, instance=instance)

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from compiler.ir.expression import Literal, Value, ValueProblem, apply, is_symbolic, show
-from compiler.ir.graph import Decision
-from compiler.lower.scope import Context, Function, Meaning, Poison, Poisoned, Problem, Tensor
-from dsl import syntax
+from compiler.ir.expression import (
+    Literal,
+    Scalar,
+    Value,
+    ValueProblem,
+    apply,
+    is_symbolic,
+    kind_of,
+    normal,
+    show,
+)
+from compiler.lower.scope import Function, Meaning, Poison, Poisoned, Problem, Tensor
 from dsl.source import Span
 
 FUNCTIONS = {"min": 2, "max": 2, "divisible": 2}
@@ -81,41 +89,32 @@ def call_function(name: str, arguments: Sequence[Value], span: Span) -> Value:
     return result
 
 
-def spread(start: Literal, stop: Literal, step: Literal, span: Span) -> list[Literal]:
+def spread(start: Literal, stop: Literal, step: Literal, span: Span) -> list[Scalar]:
     """The options of `start..stop step step`; both ends are included and the range must land on the end."""
-    numbers = [value for value in (start, stop, step) if not isinstance(value, bool | str)]
-    if len(numbers) < 3:
+    if any(kind_of(value) is not int for value in (start, stop, step)):
         raise Problem("E0306", "a range needs numbers", span)
-    first, last, stride = numbers
+    first, last, stride = (Fraction(value) for value in (start, stop, step))  # type: ignore[arg-type]
     if stride <= 0 or last < first:
-        raise Problem("E0306", f"the range {show(first)}..{show(last)} step {show(stride)} is empty", span)
-    count = Fraction(last - first) / stride
+        raise Problem("E0306", f"the range {show(start)}..{show(stop)} step {show(step)} is empty", span)
+    count = (last - first) / stride
     if count.denominator != 1:
-        raise Problem(
-            "E0306", f"steps of {show(stride)} from {show(first)} do not land on {show(last)}", span
-        )
+        raise Problem("E0306", f"steps of {show(step)} from {show(start)} do not land on {show(stop)}", span)
     if count >= OPTIONS_CAP:
         raise Problem("E0307", f"more than {OPTIONS_CAP:,} options", span)
-    return [first + index * stride for index in range(int(count) + 1)]
+    return [normal(first + index * stride) for index in range(int(count) + 1)]  # type: ignore[misc]
 
 
-def decide(options: Sequence[Literal], node: syntax.Node, context: Context, fallback: str) -> Value:
-    """Declare a decision between values; one with a single option is that option.
+def distinct(options: list[Scalar], span: Span) -> list[Scalar]:
+    """The options of a decision between values.
 
     Raises:
-        Problem: the options are not distinct constants of one kind.
+        Problem: they are not distinct constants of one kind, or too many.
     """
-    kinds = {bool if isinstance(o, bool) else str if isinstance(o, str) else int for o in options}
-    if len(kinds) > 1:
-        raise Problem("E0308", "the options of a decision must be of one kind", node.span)
+    if len({kind_of(option) for option in options}) > 1:
+        raise Problem("E0308", "the options of a decision must be of one kind", span)
     if len(set(options)) < len(options):
-        twice = next(option for option in options if list(options).count(option) > 1)
-        raise Problem("E0308", f"the option {show(twice)} stands twice", node.span)
+        twice = next(option for option in options if options.count(option) > 1)
+        raise Problem("E0308", f"the option {show(twice)} stands twice", span)
     if len(options) > OPTIONS_CAP:
-        raise Problem("E0307", f"more than {OPTIONS_CAP:,} options", node.span)
-    if len(options) == 1:
-        return options[0]
-    path = context.place.name(context.label or fallback)
-    decision = Decision(path, tuple(options), "value", node.span)
-    context.scope.builder.declare(decision)
-    return decision.choice
+        raise Problem("E0307", f"more than {OPTIONS_CAP:,} options", span)
+    return options

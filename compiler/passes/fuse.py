@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from compiler.ir.expression import Literal, is_symbolic
+from compiler.ir.expression import Scalar, is_symbolic
 from compiler.ir.graph import INPUT, MIXED, Graph, Network, Node
 from compiler.ir.ops import OPERATORS
 from compiler.ir.types import Dimensions
@@ -131,7 +131,7 @@ def _call(graph: Graph, group: _Group, alias: Mapping[str, str]) -> KernelCall:
     return KernelCall(kernel, inputs, group.nodes[-1].name, tuple(n.name for n in group.nodes), group.unit)
 
 
-def _literals(node: Node) -> tuple[tuple[str, Literal], ...]:
+def _literals(node: Node) -> tuple[tuple[str, Scalar], ...]:
     if any(is_symbolic(value) for _, value in node.attributes):
         raise ValueError(f"{node.name}: its attributes depend on a decision; derive the network first")
     return node.attributes  # type: ignore[return-value]
