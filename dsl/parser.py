@@ -45,6 +45,20 @@ def parsed(source: Source) -> File:
     return file
 
 
+def fitting(source: Source, end: int) -> tuple[set[str], list[Token]]:
+    """The terminals that could stand at an offset, as far as the text before it says, and the tokens before it.
+
+    Raises:
+        DiagnosticError: a cap of `dsl.limits` refuses the text.
+    """
+    before = Source(source.name, source.text[:end])
+    tokens = scan(before).tokens
+    state: Any = grammar().parse_interactive("").parser_state
+    run = _Run(before, tokens, [])
+    run.feed(state, [*tokens, run.end()], len(tokens))
+    return expected(state.parse_conf.parse_table.states, state.state_stack), tokens
+
+
 @dataclass
 class _Run:
     """One parse: feeds tokens to Lark's LALR automaton, and at an error reports it and resumes."""
@@ -56,10 +70,18 @@ class _Run:
     def tree(self) -> Tree[Token] | None:
         """Lark's tree, or None where there were too many errors to go on."""
         state: Any = grammar().parse_interactive("").parser_state
+        tokens = [*self.tokens, self.end()]
+        tree: Tree[Token] | None = self.feed(state, tokens, len(tokens))
+        return tree
+
+    def feed(self, state: Any, tokens: list[Token], count: int) -> Any:
+        """Feed the first `count` tokens, and give what came of the last; None where there were too many errors.
+
+        `tokens` ends with `$END`, fed or not: recovery needs a place where every stack can go on.
+        """
         table = state.parse_conf.parse_table.states
-        tokens = [*self.tokens, self._end()]
-        index = 0
-        while index < len(tokens):
+        index, result = 0, None
+        while index < count:
             # Tried on the states alone first: Lark reduces before it finds out that a token does not fit,
             # and its reductions change what is on the stack of values.
             if advance(table, list(state.state_stack), tokens[index].type):
@@ -69,8 +91,7 @@ class _Run:
                 index = self._recover(state, tokens, index)
                 if len(self.diagnostics) >= MAXIMUM_SYNTAX_ERRORS:
                     return None
-        tree: Tree[Token] = result
-        return tree
+        return result
 
     def _recover(self, state: Any, tokens: list[Token], at: int) -> int:
         table = state.parse_conf.parse_table.states
@@ -87,7 +108,8 @@ class _Run:
             del state.value_stack[-dropped:]
         return index
 
-    def _end(self) -> Token:
+    def end(self) -> Token:
+        """The token behind the last, where nothing but white space and comments is left."""
         from lark import Token
 
         end = len(self.source.text.rstrip())

@@ -251,3 +251,18 @@ def _written(key: Key, value: Any) -> str:
     return form.name + (
         f"({', '.join(f'{name} = {getattr(value, name):g}' for name in given)})" if given else ""
     )
+
+
+def described(section: str, key: str, form: str | None = None) -> str | None:
+    """A setting of a section, or of a form such as `sgd`, in one line; None where there is none.
+
+    What it means, what may stand there and its default, as in the tables of docs/language.md.
+    """
+    keys, make = SECTIONS[section]
+    if form is not None:
+        forms = [each for outer in keys for each in outer.forms if each.name == form]
+        keys, make = (forms[0].keys, forms[0].make) if forms else ((), make)
+    found = next((each for each in keys if each.name == key), None)
+    if found is None:
+        return None
+    return f"{found.means}; {_kind(found)}; default: {_default(found, make)}"

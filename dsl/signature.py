@@ -108,6 +108,11 @@ def _too_many(callee: Signature, surplus: Sequence[Arg]) -> Diagnostic:
     return Diagnostic("E0123", message, surplus[0].span, _takes(callee) if count else None)
 
 
-def _takes(callee: Signature) -> str:
+def written(callee: Signature) -> str:
+    """A signature as a call of it is written: `conv(out, kernel, stride = …)`."""
     parts = [each.name if each.required else f"{each.name} = …" for each in callee.parameters]
-    return f"it is `{callee.name}({', '.join(parts)}{', …' * callee.variadic})`"
+    return f"{callee.name}({', '.join(parts)}{', …' * callee.variadic})"
+
+
+def _takes(callee: Signature) -> str:
+    return f"it is `{written(callee)}`"
