@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from compiler.frontend import sound
+from compiler.frontend import examine
 from compiler.ir.graph import SpaceGraph
-from compiler.lower import lower
 from compiler.passes.pipeline import run_passes
 from dsl import syntax
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors
@@ -25,6 +24,10 @@ HOST = "host"
 
 class NoSuchPart(Exception):
     """The file has no search, recipe or target of that name, or a setting names none; says which there are."""
+
+
+class SeveralInputs(Exception):
+    """A space with several inputs, of which no data set has the images."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,22 @@ def load_experiment(
     Raises:
         DiagnosticError: the file or an override has errors.
         NoSuchPart: a name is not in the file, or one must be chosen.
+        SeveralInputs: the space takes more than a data set has.
     """
-    file = sound(source)
+    analysis = examine(source)
+    file = analysis.sound()
     for text in overrides:
         file = override(file, text)
     settings, found = resolve_settings(file)
     if has_errors(found):
         raise DiagnosticError(found)
     chosen = _search(settings, search, space)
-    graph = lower(file, chosen.space if chosen else space)
+    graph = analysis.space(chosen.space if chosen else space)
+    if len(graph.graph.inputs) > 1:
+        raise SeveralInputs(
+            f"the space `{graph.name}` has {len(graph.graph.inputs)} inputs, and data sets have one: it can be "
+            "counted, sampled, shown, costed and exported, not searched or trained yet"
+        )
     wanted = target_named(settings, target or _capped_target(chosen) or HOST)
     recipe = settings.recipe_of(graph.name)
     return Experiment(source, graph, wanted, chosen, recipe, settings, tuple(overrides))

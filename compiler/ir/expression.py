@@ -59,7 +59,10 @@ def is_symbolic(value: object) -> bool:
 
 def kind_of(value: Literal) -> type:
     """What a literal is: `bool`, `str`, `tuple`, or `int` for any number."""
-    return next((kind for kind in (bool, str, tuple) if isinstance(value, kind)), int)
+    return _KINDS.get(type(value), int)
+
+
+_KINDS: Mapping[type, type] = {bool: bool, str: str, tuple: tuple}
 
 
 def normal(value: Literal) -> Literal:
@@ -156,14 +159,31 @@ def apply(function: str, *arguments: Value) -> Value:
     Raises:
         ValueProblem: the arguments are of the wrong kind, or the result is out of bounds.
     """
+    integral = _INTEGRAL.get(function)
+    if integral is not None and type(arguments[0]) is int and type(arguments[1]) is int:
+        return _bounded(integral(*arguments))
     if any(is_symbolic(argument) for argument in arguments):
         if function == "if" and not is_symbolic(arguments[0]):
             return arguments[1] if arguments[0] is True else arguments[2]
         return _without_neutral(function, arguments)
-    result = FUNCTIONS[function](*arguments)
-    if kind_of(result) is int and not -_DIGITS_CAP <= _number(result) <= _DIGITS_CAP:
+    return _bounded(FUNCTIONS[function](*arguments))
+
+
+def _bounded(result: Literal) -> Literal:
+    if kind_of(result) is int and not -_DIGITS_CAP <= result <= _DIGITS_CAP:  # type: ignore[operator]
         raise ValueProblem("a number of more than 30 digits")
     return result
+
+
+_INTEGRAL: Mapping[str, Callable[..., Literal]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "==": operator.eq,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+"""Functions that need no check on two integers: most of what lowering a space computes."""
 
 
 _NEUTRAL: dict[str, Literal] = {"+": 0, "-": 0, "*": 1, "/": 1, "//": 1}

@@ -148,15 +148,24 @@ def lower(file: syntax.File, space: str | None = None) -> SpaceGraph:
     Raises:
         DiagnosticError: the file has errors, or no such space.
     """
-    spaces = {each.name: each for each in file.select(syntax.Space)}
-    if not spaces or (space is None and len(spaces) > 1) or (space is not None and space not in spaces):
-        raise DiagnosticError([_no_such_space(file, list(spaces), space)])
-    chosen = spaces[space] if space else next(iter(spaces.values()))
+    chosen = space_named(file, space)
     lowering = _Lowering(file)
     graph = lowering.space(chosen)
     if graph is None or has_errors(lowering.found):
         raise DiagnosticError(in_order(lowering.found))
     return graph
+
+
+def space_named(file: syntax.File, space: str | None) -> syntax.Space:
+    """The space of this name, or the only one of the file.
+
+    Raises:
+        DiagnosticError: there is none, or there are several.
+    """
+    spaces = {each.name: each for each in file.select(syntax.Space)}
+    if not spaces or (space is None and len(spaces) > 1) or (space is not None and space not in spaces):
+        raise DiagnosticError([_no_such_space(file, list(spaces), space)])
+    return spaces[space] if space else next(iter(spaces.values()))
 
 
 def _no_such_space(file: syntax.File, known: Sequence[str], space: str | None) -> Diagnostic:
@@ -167,11 +176,10 @@ def _no_such_space(file: syntax.File, known: Sequence[str], space: str | None) -
     return Diagnostic("E0325", problem, file.span, hint)
 
 
-def check_spaces(file: syntax.File) -> list[Diagnostic]:
-    """What lowering every space of the file finds; the graphs are thrown away."""
+def lower_all(file: syntax.File) -> tuple[dict[str, SpaceGraph], list[Diagnostic]]:
+    """The graph of every space of the file that is sound, by name, and what is wrong with the others."""
     lowering = _Lowering(file)
-    for space in file.select(syntax.Space):
-        lowering.space(space)
-    if not file.select(syntax.Space):
+    graphs = {space.name: lowering.space(space) for space in file.select(syntax.Space)}
+    if not graphs:
         lowering.wiring()
-    return in_order(lowering.found)
+    return {name: graph for name, graph in graphs.items() if graph is not None}, in_order(lowering.found)

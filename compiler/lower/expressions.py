@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from compiler.ir.expression import Literal, Scalar, Value, apply, both, is_symbolic, settle, show
 from compiler.ir.ops import OPERATORS
@@ -139,7 +139,7 @@ class Expressions:
 
     def _arm_value(self, node: syntax.Expr, holds: Value, context: Context) -> Value:
         """An arm of a value that a decision picks; a decision in it exists only with that arm."""
-        inner = replace(context, when=both(context.when, holds), assuming=both(context.assuming, holds))
+        inner = context.but(when=both(context.when, holds), assuming=both(context.assuming, holds))
         return values.as_value(self.value(node, inner), node.span)
 
     def truth(self, node: syntax.Expr, context: Context) -> Value:
@@ -190,7 +190,7 @@ class Expressions:
         return values.as_constant(self.value(node, context.aside), node.span, what)
 
     def _option(self, node: syntax.Expr, context: Context) -> Scalar:
-        meaning = self.value(node, replace(context.aside, label=None))
+        meaning = self.value(node, context.aside.but(label=None))
         if isinstance(meaning, Function):
             return meaning.name
         option = values.as_constant(meaning, node.span, "an option of a decision")
@@ -201,8 +201,8 @@ class Expressions:
     def named(self, node: syntax.Named, context: Context) -> Meaning:
         """`… as name`: names the decision, or the instance of the block."""
         if isinstance(node.value, syntax.Call):
-            return self.call(node.value, replace(context, instance=False), node.name)
-        return self.value(node.value, replace(context, label=node.name, bound=None))
+            return self.call(node.value, context.but(instance=False), node.name)
+        return self.value(node.value, context.but(label=node.name, bound=None))
 
     def call(self, node: syntax.Call, context: Context, instance: str | None = None) -> Meaning:
         """A function of values, or a block or an operator applied to what reaches it."""

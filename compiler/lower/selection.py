@@ -7,7 +7,7 @@ one kind of node, made here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from compiler.ir.expression import (
@@ -91,7 +91,7 @@ class Selection(Expressions):
 
     def repeat(self, node: syntax.Repeat, context: Context) -> Meaning:
         """The body, count times over; an iteration beyond an elastic count passes its input on."""
-        counting = replace(context.aside, label=context.label or "depth", instance=False)
+        counting = context.aside.but(label=context.label or "depth", instance=False)
         count = values.as_value(self.value(node.count, counting), node.count.span)
         least, most = self._bounds(count, node.count.span)
         place_of = self._iterations(node, context)
@@ -99,7 +99,7 @@ class Selection(Expressions):
         for iteration in range(1, most + 1):
             here = as_tensor(current, node.body.span)
             names = {**context.names, node.index: iteration} if node.index else context.names
-            inner = replace(context.within(place_of(iteration)), piped=here, names=names)
+            inner = context.within(place_of(iteration)).but(piped=here, names=names)
             if iteration <= least:
                 current = self.body(node.body, inner)
             else:
@@ -153,7 +153,7 @@ class Selection(Expressions):
     def _path_decision(
         self, node: syntax.ChoosePath | syntax.MergeSubset, options: Sequence[Literal], context: Context
     ) -> Decision:
-        named = replace(context, bound=None) if node.name else context
+        named = context.but(bound=None) if node.name else context
         name = node.name or context.label or "path"
         return self.decisions.declare(options, "path", node.span, name, named)
 
@@ -200,7 +200,7 @@ class Selection(Expressions):
             scope = Scope(context.scope)
             assuming = both(context.assuming, apply("contains" if merge else "==", selector, key))
             piped = scope.enter(as_tensor(here, span)) if here is not None else None
-            inner = replace(context, scope=scope, piped=piped, assuming=assuming, when=True)
+            inner = context.but(scope=scope, piped=piped, assuming=assuming, when=True)
             meaning = self.guarded(partial(self._entered, arm, inner, span), inner)
             if isinstance(meaning, Tensor):
                 results[key] = meaning

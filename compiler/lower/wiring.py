@@ -7,11 +7,12 @@ the calls around it; whatever depends on it is poisoned and stays silent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from compiler.ir.expression import Value, assignments, choices_of, evaluate, is_symbolic
 from compiler.ir.graph import Node
 from compiler.ir.ops import MERGES, OPERATORS, TypeProblem, complete
+from compiler.ir.types import TensorType
 from compiler.lower import values
 from compiler.lower.calls import bind_arguments
 from compiler.lower.place import Bound, Place
@@ -38,12 +39,17 @@ BODY_CAP = 20_000
 """Caps on recursion, operators and bodies: a hostile file is answered within about a second."""
 
 
+Inferred = tuple[tuple[tuple[str, Value], ...], TensorType]
+"""The attributes of an operator, all of them, and the type that it gives."""
+
+
 @dataclass
 class Wiring(Selection):
     """Lowers steps, too: each adds nodes to the graph of `context.scope`."""
 
     nodes: int = field(default=0)
     bodies: int = field(default=0)
+    inferred: dict[object, Inferred] = field(default_factory=dict)
 
     def body(self, body: syntax.Body, context: Context) -> Meaning:
         """The result of bindings and a pipe; the bindings see `in` as it entered the braces."""
@@ -52,11 +58,11 @@ class Wiring(Selection):
         names = dict(context.names)
         for binding in body.bindings:
             bound = Bound(binding.name, context.place, binding.span)
-            inner = replace(context, names=names, label=binding.name, bound=bound)
+            inner = context.but(names=names, label=binding.name, bound=bound)
             names[binding.name] = self.bound(binding.value, inner)
         if body.result is None:
             return POISON
-        return self.bound(body.result, replace(context, names=names))
+        return self.bound(body.result, context.but(names=names))
 
     def _expand(self, span: Span) -> None:
         self.bodies += 1
@@ -72,7 +78,7 @@ class Wiring(Selection):
                 current = self._head(step, context)
             else:
                 here = as_tensor(current, pipe.steps[index - 1].span)
-                current = self.step(step, replace(context, piped=here))
+                current = self.step(step, context.but(piped=here))
         return current
 
     def _head(self, step: syntax.Expr, context: Context) -> Meaning:
@@ -137,7 +143,7 @@ class Wiring(Selection):
         given: dict[str, Value] = {}
         tensors: dict[str, Tensor] = {}
         for parameter, arg in bind_arguments(known, args, name):
-            meaning = self.value(arg.value, replace(context.aside, label=parameter, bound=None))
+            meaning = self.value(arg.value, context.aside.but(label=parameter, bound=None))
             if parameter in operator.tensors:
                 tensors[parameter] = as_tensor(meaning, arg.value.span)
             else:
@@ -155,19 +161,35 @@ class Wiring(Selection):
         self.nodes += 1
         if self.nodes > NODE_CAP:
             raise Exhausted("E0313", f"the space has more than {NODE_CAP:,} operators", span)
-        operator = OPERATORS[name]
         entered = [context.scope.enter(operand) for operand in operands]
         try:
-            attributes = complete(operator, given)
-            result = operator.result([operand.type for operand in entered], attributes, context.assuming)
+            attributes, result = self._inferred(
+                name, [each.type for each in entered], given, context.assuming
+            )
         except TypeProblem as problem:
             raise Problem("E0320", str(problem), span) from None
         except ValueError as problem:
             raise Problem("E0301", str(problem), span) from None
         inputs = tuple(operand.name for operand in entered)
-        node = Node(context.place.name(name), name, inputs, result, tuple(attributes.items()), span=span)
+        node = Node(context.place.name(name), name, inputs, result, attributes, span=span)
         context.scope.builder.add(node)
         return Tensor(node.name, result, context.scope)
+
+    def _inferred(
+        self, name: str, operands: Sequence[TensorType], given: Mapping[str, Value], assuming: Value
+    ) -> Inferred:
+        """The attributes and the type of an operator; what depends on no decision is worked out once."""
+        concrete = all(type_.is_concrete for type_ in operands) and not any(map(is_symbolic, given.values()))
+        # Types are part of the key, since `true == 1`.
+        key = (name, *operands, *[(each, value, type(value)) for each, value in given.items()])
+        if concrete and key in self.inferred:
+            return self.inferred[key]
+        attributes = complete(OPERATORS[name], given)
+        result = OPERATORS[name].result(operands, attributes, assuming)
+        inferred = tuple(attributes.items()), result
+        if concrete:
+            self.inferred[key] = inferred
+        return inferred
 
     def _block(
         self,
@@ -181,13 +203,13 @@ class Wiring(Selection):
             raise Problem("E0314", f"calls are nested more than {CALL_DEPTH_CAP} deep", span)
         given = self._arguments(block, args, context)
         calls = (*context.calls, (block.name, span))
-        callee = replace(context.inside, names={}, calls=calls).within(
+        callee = context.inside.but(names={}, calls=calls).within(
             self._instance(block, span, context, instance)
         )
         names: dict[str, Meaning] = {}
         for parameter in block.params:
-            names[parameter.name] = self._parameter(parameter, given, replace(callee, names=names), span)
-        return self.body(block.body, replace(callee, names=names))
+            names[parameter.name] = self._parameter(parameter, given, callee.but(names=names), span)
+        return self.body(block.body, callee.but(names=names))
 
     def _instance(self, block: syntax.Block, span: Span, context: Context, instance: str | None) -> Place:
         """The place of a call: one of its own, but for a candidate that is that call."""
@@ -203,7 +225,7 @@ class Wiring(Selection):
         known = [parameter.name for parameter in block.params]
         given: dict[str, Meaning] = {}
         for parameter, arg in bind_arguments(known, args, block.name):
-            inner = replace(context.aside, label=parameter, bound=None, instance=False)
+            inner = context.aside.but(label=parameter, bound=None, instance=False)
             given[parameter] = self.bound(arg.value, inner)
         return given
 
@@ -214,7 +236,7 @@ class Wiring(Selection):
             return given[parameter.name]
         if parameter.default is None:
             raise Problem("E0121", f"a call needs `{parameter.name}`", span)
-        return self.bound(parameter.default, replace(callee, label=parameter.name))
+        return self.bound(parameter.default, callee.but(label=parameter.name))
 
     # Merges
 

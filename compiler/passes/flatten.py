@@ -1,7 +1,9 @@
 """Flatten decisions into mixed nodes: one node for each group of decisions that must be made together.
 
 What depends on a decision — a select, an attribute, a type — belongs to its *region*. A region is grown
-until it is convex and has one result of a concrete type; decisions that share an operator share a region.
+until it is convex and has one result of a concrete type; decisions that share an operator share a region. Places
+that depend on the very same decisions, as the instances of a tied block do, keep regions of their own, so that
+each becomes a mixed node: their candidates stand for the same choices, and are chosen together.
 Then the elementwise operators that follow move in: the activation, the batch norm, the residual's `add`.
 Each joint choice of a region's decisions becomes one candidate, a concrete graph, so that nothing outside
 depends on any decision, a candidate is priced with what follows it, and a skip is a plain wire.
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import takewhile
 
 import networkx as nx
 
@@ -56,7 +58,7 @@ def flatten(space: SpaceGraph) -> SpaceGraph:
         CannotFlatten: a group of decisions has more joint choices than a mixed op may have candidates.
     """
     graph = space.graph
-    regions = _absorb(graph, _grow(graph, _seeds(graph)))
+    regions = _regions(graph)
     exits = {_exits(graph, region.nodes)[0]: region for region in regions}
     inside = {name for region in regions for name in region.nodes}
     used = {path for region in regions for path in region.decisions}
@@ -73,6 +75,22 @@ def flatten(space: SpaceGraph) -> SpaceGraph:
         if decision.path not in used:
             builder.declare(decision)
     return replace(space, graph=builder.build(names[graph.output]))
+
+
+def count_mixed_ops(space: SpaceGraph) -> int:
+    """How many mixed nodes `flatten` makes, without making them.
+
+    Raises:
+        CannotFlatten: see `flatten`.
+    """
+    regions = _regions(space.graph)
+    for region in regions:
+        _counter(_region_graph(space.graph, region), region)
+    return len(regions)
+
+
+def _regions(graph: Graph) -> list[_Region]:
+    return _absorb(graph, _grow(graph, _seeds(graph)))
 
 
 def mixed_nodes(space: SpaceGraph) -> tuple[Node, ...]:
@@ -97,25 +115,40 @@ def _seeds(graph: Graph) -> list[_Region]:
     for node in graph.nodes:
         decisions = _decisions_at(graph, node)
         if decisions and node.op != INPUT:
-            regions = _merged([*regions, _Region({node.name}, decisions)])
+            regions = _merged(graph, [*regions, _Region({node.name}, decisions)])
     return regions
 
 
-def _merged(regions: list[_Region]) -> list[_Region]:
-    """Regions that share a decision or a node are one; they stand in the order they were met."""
+def _merged(graph: Graph, regions: list[_Region]) -> list[_Region]:
+    """Regions that meet are one; they stand in the order they were met."""
     result: list[_Region] = []
     for region in regions:
-        for other in [o for o in result if o.decisions & region.decisions or o.nodes & region.nodes]:
+        for other in [other for other in result if _meet(graph, other, region)]:
             result.remove(other)
             region = _Region(other.nodes | region.nodes, other.decisions | region.decisions)
         result.append(region)
     return result
 
 
+def _meet(graph: Graph, one: _Region, other: _Region) -> bool:
+    """Whether two regions share a node, some but not all of their decisions, or a value whose type is open."""
+    if one.nodes & other.nodes:
+        return True
+    if not one.decisions & other.decisions:
+        return False
+    return one.decisions != other.decisions or _joined(graph, one, other) or _joined(graph, other, one)
+
+
+def _joined(graph: Graph, before: _Region, after: _Region) -> bool:
+    """Whether a value of one region whose type depends on a decision is read in the other."""
+    read = (operand for name in after.nodes for operand in graph[name].inputs)
+    return any(operand in before.nodes and not graph[operand].type.is_concrete for operand in read)
+
+
 def _grow(graph: Graph, regions: list[_Region]) -> list[_Region]:
     """Grow each region until it is convex and has a single exit, merging those that meet."""
     while True:
-        grown = _merged([_Region(_closed(graph, region.nodes), set(region.decisions)) for region in regions])
+        grown = _merged(graph, [_Region(_closed(graph, r.nodes), set(r.decisions)) for r in regions])
         if grown == regions:
             return regions
         regions = grown
@@ -160,7 +193,7 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
 
 def _mixed(graph: Graph, exit_: Node, region: _Region, taken: set[str]) -> Node:
     """The mixed node of a region, named for the place that its decisions have in common."""
-    inside = _region_graph(graph, region, exit_.name)
+    inside = _region_graph(graph, region)
     inputs = tuple(node.name for node in inside.inputs)
     name = _unique(_region_name(region), taken)
     return Node(
@@ -168,7 +201,9 @@ def _mixed(graph: Graph, exit_: Node, region: _Region, taken: set[str]) -> Node:
     )
 
 
-def _region_graph(graph: Graph, region: _Region, output: str) -> Graph:
+def _region_graph(graph: Graph, region: _Region) -> Graph:
+    """The graph of a region: what enters it are its inputs, its one exit is its output."""
+    (output,) = _exits(graph, region.nodes)
     inner = [node for node in graph.nodes if node.name in region.nodes]
     entering = dict.fromkeys(o for node in inner for o in node.inputs if o not in region.nodes)
     inputs = [Node(name, INPUT, (), graph[name].type) for name in entering]
@@ -177,16 +212,26 @@ def _region_graph(graph: Graph, region: _Region, output: str) -> Graph:
 
 
 def _candidates(graph: Graph, region: _Region) -> Iterator[Candidate]:
+    drawn = list(_counter(graph, region).iterate())
+    for choices, label in zip(drawn, labels(drawn, decisions_of(graph)), strict=True):
+        yield Candidate(label, derive_graph(graph, choices), tuple(choices.items()))
+
+
+def _counter(graph: Graph, region: _Region) -> Counter:
+    """Of the joint choices of a region.
+
+    Raises:
+        CannotFlatten: there are too many.
+    """
     counter = Counter(SpaceGraph("", graph))
-    drawn = list(islice(counter.iterate(), CANDIDATES_CAP + 1))
-    if len(drawn) > CANDIDATES_CAP:
+    size = counter.size()
+    if size > CANDIDATES_CAP:
         some = ", ".join(sorted(region.decisions)[:4])
         raise CannotFlatten(
-            f"{counter.size():,} joint choices of {len(region.decisions)} decisions ({some}, …) depend on each "
+            f"{size:,} joint choices of {len(region.decisions)} decisions ({some}, …) depend on each "
             f"other, more than the {CANDIDATES_CAP} candidates that a mixed op may have"
         )
-    for choices, label in zip(drawn, labels(drawn, tuple(decisions_of(graph))), strict=True):
-        yield Candidate(label, derive_graph(graph, choices), tuple(choices.items()))
+    return counter
 
 
 def labels(drawn: list[Choices], decisions: tuple[Decision, ...]) -> list[str]:
