@@ -6,6 +6,7 @@ Both wrap a `Graph`. Graphs are values: they are built once by a `GraphBuilder` 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -167,6 +168,15 @@ class GraphBuilder:
     def decided(self) -> int:
         """How many decisions were declared so far."""
         return len(self._decisions)
+
+    def __len__(self) -> int:
+        """How many nodes were added so far."""
+        return len(self._nodes)
+
+    def since(self, count: int) -> tuple[Node, ...]:
+        """The nodes added after the first `count`, in order."""
+        added = itertools.islice(reversed(self._nodes.values()), len(self._nodes) - count)
+        return tuple(added)[::-1]
 
     def __getitem__(self, name: str) -> Node:
         return self._nodes[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +12,7 @@ from compiler.ir.graph import INPUT, Limit, Node, SpaceGraph
 from compiler.ir.ops import SIZE_CAP
 from compiler.ir.types import TensorType
 from compiler.lower import values
+from compiler.lower.expressions import Report
 from compiler.lower.place import Place
 from compiler.lower.scope import POISON, Context, Meaning, Poisoned, Problem, Scope, Tensor
 from compiler.lower.values import as_tensor
@@ -24,6 +25,8 @@ from dsl.units import dimension, in_units_of
 METRICS = ("macs", "params", "peak_memory", "latency")
 
 
+Make = Callable[[Mapping[str, syntax.Block], Mapping[str, Meaning], Report], Wiring]
+"""Makes what lowers a file: `Wiring`, or one that watches as well."""
 FRAMES = 20_000
 """Python frames that lowering may take: 64 nested calls of blocks, each with expressions 128 levels deep."""
 
@@ -45,6 +48,7 @@ class _Lowering:
 
     file: syntax.File
     found: list[Diagnostic] = field(default_factory=list)
+    make: Make = Wiring
 
     def report(self, problem: Problem, context: Context | None = None) -> None:
         calls = context.calls if context else ()
@@ -56,7 +60,7 @@ class _Lowering:
             self.found.append(diagnostic)
 
     def wiring(self) -> Wiring:
-        wiring = Wiring({b.name: b for b in self.file.select(syntax.Block)}, {}, self.report)
+        wiring = self.make({b.name: b for b in self.file.select(syntax.Block)}, {}, self.report)
         outside = Context(Scope(), None, {}, Place())
         constants: dict[str, Meaning] = {}
         for constant in self.file.select(syntax.Constant):
@@ -176,9 +180,9 @@ def _no_such_space(file: syntax.File, known: Sequence[str], space: str | None) -
     return Diagnostic("E0325", problem, file.span, hint)
 
 
-def lower_all(file: syntax.File) -> tuple[dict[str, SpaceGraph], list[Diagnostic]]:
+def lower_all(file: syntax.File, make: Make = Wiring) -> tuple[dict[str, SpaceGraph], list[Diagnostic]]:
     """The graph of every space of the file that is sound, by name, and what is wrong with the others."""
-    lowering = _Lowering(file)
+    lowering = _Lowering(file, make=make)
     graphs = {space.name: lowering.space(space) for space in file.select(syntax.Space)}
     if not graphs:
         lowering.wiring()
