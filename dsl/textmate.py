@@ -51,12 +51,14 @@ def _rules() -> Iterator[Rule]:
     declaring = "|".join(found[each].pattern for each in DECLARING)
     captures = {"1": {"name": SCOPES["declaration"]}, "2": {"name": "entity.name.type.space"}}
     yield {"match": rf"\b({declaring})\s+({name})", "captures": captures}
-    for look in ("declaration", "control", "constant", "in", "merge", "word operator"):
+    worded: tuple[Look, ...] = ("declaration", "control", "constant", "in", "merge", "word operator")
+    for look in worded:
         yield {"match": rf"\b({'|'.join(words(look))})\b", "name": SCOPES[look]}
     yield {"match": rf"\b{name}(?=\s*\()", "name": "entity.name.function.space"}
     yield {"match": rf"\b{name}(?=\s*=(?!=))", "name": "variable.parameter.space"}
     yield {"match": rf"\b{name}", "name": SCOPES["name"]}
-    for look in ("operator", "punctuation"):
+    signs: tuple[Look, ...] = ("operator", "punctuation")
+    for look in signs:
         marks = (each.pattern for each in found.values() if each.look == look)
         yield {"match": "|".join(marks), "name": SCOPES[look]}
 

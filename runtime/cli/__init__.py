@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import bundles, experiments, language, machine, spaces
+from runtime.cli import bundles, editor, experiments, language, machine, spaces
 from runtime.cli.common import flush_output
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     experiments.run,
     *experiments.STAGE_COMMANDS,
     machine.doctor,
+    editor.lsp,
 )
 for function in _COMMANDS:
     app.command()(function)
