@@ -149,7 +149,7 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
-        self._decisions: list[Decision] = []
+        self._decisions: dict[Decision, None] = {}
 
     def add(self, node: Node) -> str:
         """Add a node; its operands must stand already. Returns its name."""
@@ -161,8 +161,7 @@ class GraphBuilder:
 
     def declare(self, decision: Decision) -> None:
         """Record a decision that is made where this graph is reached; once, however often it is said."""
-        if decision not in self._decisions:
-            self._decisions.append(decision)
+        self._decisions.setdefault(decision)
 
     @property
     def decided(self) -> int:
