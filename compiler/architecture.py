@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
+from itertools import islice
+from typing import Literal as OneOf
 
 from compiler.counting import Counter
 from compiler.ir.expression import Literal, Scalar, show
@@ -17,6 +19,10 @@ from compiler.reach import reach
 SCHEMA = "onepath.architecture/1"
 PROBLEMS_SHOWN, OPTIONS_SHOWN, TEXT_SHOWN = 20, 20, 100
 """How much of what is wrong with a file, and how many characters of each text in it, a message holds."""
+
+
+By = OneOf["networks", "decisions"]
+"""What is drawn evenly: whole networks, or the options of each decision that exists."""
 
 
 class InvalidArchitecture(ValueError):
@@ -164,21 +170,51 @@ def _means_scalar(choice: Scalar, option: Scalar) -> bool:
     return type(choice) is type(option) and choice == option
 
 
-def sample(space: SpaceGraph, number: int, seed: int) -> Iterator[Architecture]:
-    """`number` architectures drawn uniformly over the networks of the space, with replacement."""
-    counter, stream = Counter(space), random.Random(seed)
-    for _ in range(number):
-        yield Architecture(space.name, counter.sample(stream))
+def choice_from_text(space: SpaceGraph, text: str) -> tuple[str, Literal]:
+    """A decision's path and one of its options out of `path=option`; the members of a set stand in braces, `{a, b}`.
+
+    Raises:
+        InvalidArchitecture: there is no such decision, or no such option.
+    """
+    path, _, option = text.partition("=")
+    decision = next((each for each in space.decisions if each.path == path.strip()), None)
+    if decision is None:
+        near = _suggestion(path.strip(), {each.path for each in space.decisions})
+        raise InvalidArchitecture(f"`{shown(path.strip())}`: no such decision{near}")
+    found = next((each for each in decision.options if show(each) == option.strip()), None)
+    if found is None:
+        raise InvalidArchitecture(f"`{path}`: {shown(option)} is no option; options are {_options(decision)}")
+    return decision.path, found
 
 
-def sample_decisions(space: SpaceGraph, number: int, seed: int) -> Iterator[Architecture]:
-    """`number` architectures, each decision that exists drawn uniformly over its options, with replacement.
+def draws(space: SpaceGraph, seed: int, by: By = "networks") -> Iterator[Architecture]:
+    """Architectures without end, drawn evenly and with replacement, over networks or over the options of each decision.
 
-    Networks with few decisions are drawn more often than by `sample`: what a search does before it has learnt.
+    By decisions, networks with few decisions come more often: each is what a search draws before it has learnt.
     """
     stream = random.Random(seed)
-    for _ in range(number):
-        yield Architecture(space.name, reach(space.graph, lambda decision: stream.choice(decision.options)))
+    counter = Counter(space)
+    while True:
+        if by == "networks":
+            yield in_order(space, counter.sample(stream))
+        else:
+            choices = reach(space.graph, lambda decision: stream.choice(decision.options))
+            yield Architecture(space.name, choices)
+
+
+def every(counter: Counter) -> Iterator[Architecture]:
+    """Each architecture that `counter` counts, in a stable order: the first decision varies slowest."""
+    return (in_order(counter.space, choices) for choices in counter.iterate())
+
+
+def in_order(space: SpaceGraph, choices: Mapping[str, Literal]) -> Architecture:
+    """The architecture of choices made in any order, with them in the order of the file."""
+    return Architecture(space.name, reach(space.graph, lambda decision: choices[decision.path]))
+
+
+def sample(space: SpaceGraph, number: int, seed: int, by: By = "networks") -> Iterator[Architecture]:
+    """The first `number` of `draws`."""
+    return islice(draws(space, seed, by), number)
 
 
 def only(space: SpaceGraph) -> Architecture:
