@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import bundles, editor, experiments, language, machine, spaces
+from runtime.cli import bundles, editor, experiments, language, machine, pictures, spaces
 from runtime.cli.common import flush_output
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     language.check,
     language.fmt,
     language.explain,
-    spaces.show,
+    pictures.show,
     spaces.count,
     spaces.cost,
     spaces.sample,

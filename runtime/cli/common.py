@@ -128,6 +128,7 @@ _EXPECTED = (
     ("compiler.ir.text", "NotAGraph"),
     ("compiler.latency", "TableProblem"),
     ("compiler.passes.flatten", "CannotFlatten"),
+    ("compiler.picture.marks", "UnfitProbabilities"),
     ("compiler.codegen.schedules.template", "Unsupported"),
     ("runtime.assemble", "WrongAnswers"),
     ("runtime.bench_contender", "BenchProblem"),

@@ -1,10 +1,9 @@
-"""Commands about a space: show, count, cost, sample."""
+"""Commands about a space: count, cost, sample."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
 ArchitectureFile = Annotated[Path | None, typer.Option("--arch", help="an architecture file")]
 
 
-class Picture(StrEnum):
-    """The form of a graph."""
-
-    TEXT = "text"
-    DOT = "dot"
-    JSON = "json"
-
-
 def load_space(file: Path, name: str | None) -> SpaceGraph:
     """The graph of a space of a file."""
     from compiler.frontend import space_of
@@ -49,40 +40,6 @@ def load_architecture(path: Path | None, space: SpaceGraph) -> Architecture:
     from runtime.architecture_file import read_architecture
 
     return only(space) if path is None else validate(space, read_architecture(path))
-
-
-@command
-def show(
-    file: SpaceFile,
-    space: SpaceName = None,
-    arch: ArchitectureFile = None,
-    flat: Annotated[bool, typer.Option("--flat", help="with decisions flattened into mixed nodes")] = False,
-    form: Annotated[
-        Picture, typer.Option("--format", help="text reads back; dot is for Graphviz")
-    ] = Picture.TEXT,
-) -> None:
-    """Show the graph of a space, or of one network of it.
-
-    Example: onepath show examples/quickstart.space --format dot | dot -Tsvg > space.svg
-    """
-    from compiler.derive import derive
-    from compiler.ir.picture import to_dot, to_json
-    from compiler.ir.text import print_network, print_space
-    from compiler.passes.pipeline import run_passes
-
-    original = load_space(file, space)
-    graph = run_passes(original) if flat else original
-    if arch is not None:
-        network = derive(graph, load_architecture(arch, original).choices)
-        text, root = print_network(network), network.graph
-    else:
-        text, root = print_space(graph), graph.graph
-    if form is Picture.TEXT:
-        print(text, end="")
-    elif form is Picture.DOT:
-        print(to_dot(graph.name, root), end="")
-    else:
-        write_json({"schema": "onepath.graph/1", "name": graph.name, "graph": to_json(root)})
 
 
 @command

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from runtime.picture.shapes import Picture, Shape, label, line, rectangle
 from runtime.report.layers import Layer, initials, shape, short_labels
 from runtime.report.numbers import count, percent
-from runtime.report.picture import Picture, Shape, label, line, rectangle
 from runtime.report.values import MixedChoice
 
 WIDTH = 1040.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from runtime.picture.shapes import Picture, Shape, circle, label, line, polygon, polyline, rectangle
 from runtime.report.numbers import figures, milliseconds, percent, seconds, ticks
-from runtime.report.picture import Picture, Shape, circle, label, line, polygon, polyline, rectangle
 
 WIDTH, HEIGHT = 500.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 16.0, 34.0

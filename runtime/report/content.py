@@ -10,6 +10,7 @@ from compiler.cost import cost
 from compiler.kernel import parse
 from runtime.benchmark import Benchmark, KernelRow
 from runtime.peers import PEERS
+from runtime.picture.shapes import Picture, rectangle
 from runtime.report.architecture import architecture_picture
 from runtime.report.charts import Bar, Course, course_picture, latency_picture, stages_picture
 from runtime.report.layers import describe, layers_of, shape
@@ -24,7 +25,6 @@ from runtime.report.numbers import (
     seconds,
     times,
 )
-from runtime.report.picture import Picture, rectangle
 from runtime.report.values import History, Point, Report
 
 PEER_TITLES = {peer.NAME: peer.TITLE for peer in PEERS}

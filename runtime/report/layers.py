@@ -11,6 +11,7 @@ from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel
 from compiler.passes.fold import fold_graph
 from compiler.passes.fuse import KernelCall, fuse_graph
+from compiler.picture.words import plain_labels
 from runtime.report.values import MixedChoice
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -104,25 +105,8 @@ def shape(dimensions: Dimensions) -> str:
 
 
 def short_labels(mixed: Sequence[MixedChoice]) -> dict[str, str]:
-    """Candidates' labels by what they have in common: `mbconv kernel=5 expand=6` is `kernel 5, expand 6`.
-
-    The words of paths are left out where the values alone tell the candidates of every mixed op apart.
-    """
-    labels = list(dict.fromkeys(label for choice in mixed for label in choice.labels))
-    plain = {text: _values(text) for text in labels}
-    for choice in mixed:
-        if len({plain[text] for text in choice.labels}) != len(choice.labels):
-            return {text: _values(text, keep_words=True) for text in labels}
-    return plain
-
-
-def _values(text: str, keep_words: bool = False) -> str:
-    words = text.split(" ")
-    values = [word.replace("=", " ") for word in words if "=" in word]
-    others = [word for word in words if "=" not in word]
-    if keep_words or not values:
-        values = [*others, *values]
-    return ", ".join(values)
+    """Candidates' labels by what the mixed ops have in common: `mbconv kernel=5 expand=6` is `kernel 5, expand 6`."""
+    return plain_labels([choice.labels for choice in mixed])
 
 
 def initials(text: str) -> str:

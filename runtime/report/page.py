@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from runtime.files import write_atomic
+from runtime.picture.templates import digest, environment
 from runtime.report.content import page_of
 from runtime.report.values import Report
 
@@ -31,18 +27,5 @@ def render(report: Report) -> str:
     No script, no request: the content security policy allows the one style sheet in it, by its hash.
     """
     style = (TEMPLATES / "report.css").read_text()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    template = _environment().get_template("report.html.j2")
-    return template.render(page=page_of(report), style=style, style_digest=digest)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    template = environment(TEMPLATES).get_template("report.html.j2")
+    return template.render(page=page_of(report), style=style, style_digest=digest(style))

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """One SVG element; `title` is what a pointer over it shows, `text` what a text element says."""
+    """One SVG element; `title` is what a pointer over it shows, `text` what a text element says.
+
+    `children` stand in it, behind its text: those of a group, or the later parts of a text.
+    """
 
     tag: str
     attributes: tuple[tuple[str, str], ...]
     text: str = ""
     title: str = ""
+    children: tuple[Shape, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,46 @@ def polygon(points: Sequence[tuple[float, float]], css: str) -> Shape:
     return Shape("polygon", (("points", text), ("class", css)))
 
 
+def path(data: str, css: str) -> Shape:
+    """A line of straight and curved pieces, in SVG's path language (see `move`, `straight`, `curve`)."""
+    return Shape("path", (("d", data), ("class", css)))
+
+
+def move(x: float, y: float) -> str:
+    """The piece of a path that begins at a point."""
+    return f"M{_number(x)} {_number(y)}"
+
+
+def straight(x: float, y: float) -> str:
+    """The piece of a path that goes straight to a point."""
+    return f"L{_number(x)} {_number(y)}"
+
+
+def curve(*points: tuple[float, float]) -> str:
+    """The piece of a path that bends to the last of three points: a cubic Bézier curve."""
+    return "C" + " ".join(f"{_number(x)} {_number(y)}" for x, y in points)
+
+
+def group(children: Sequence[Shape], css: str, title: str = "", x: float = 0, y: float = 0) -> Shape:
+    """Shapes that share a tooltip and a class, moved by `x` and `y`."""
+    moved = (("transform", f"translate({_number(x)} {_number(y)})"),) if x or y else ()
+    return Shape("g", (("class", css), *moved), title=title, children=tuple(children))
+
+
 def label(
-    x: float, y: float, text: str, css: str = "label", anchor: str = "start", turned: bool = False
+    x: float,
+    y: float,
+    text: str,
+    css: str = "label",
+    anchor: str = "start",
+    turned: bool = False,
+    detail: str = "",
 ) -> Shape:
-    """Text whose baseline starts (or ends, or has its middle) at a point; `turned` reads upwards."""
+    """Text whose baseline starts (or ends, or has its middle) at a point; `turned` reads upwards.
+
+    `detail` goes on behind it, in a part of class `detail`.
+    """
     place = (("x", _number(x)), ("y", _number(y)))
     turn = (("transform", f"rotate(-90 {_number(x)} {_number(y)})"),) if turned else ()
-    return Shape("text", (*place, ("text-anchor", anchor), *turn, ("class", css)), text)
+    behind = (Shape("tspan", (("class", "detail"), ("dx", "5")), detail),) if detail else ()
+    return Shape("text", (*place, ("text-anchor", anchor), *turn, ("class", css)), text, children=behind)

@@ -1,0 +1,1 @@
+"""Pictures of graphs, as values: what stands in a picture, and where. `runtime/picture` prints them."""

@@ -1,0 +1,1 @@
+"""Pictures as SVG and HTML: the space as it is written, searched or chosen from."""
