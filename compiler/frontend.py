@@ -9,6 +9,7 @@ from pathlib import Path
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.ops import MERGES, OPERATORS
 from compiler.lower import lower_all, space_named
+from compiler.lower.prelude import with_prelude
 from dsl import syntax
 from dsl.check import check
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors, in_order
@@ -69,6 +70,7 @@ def examine(source: Source, read_file: Read = read_used) -> Analysis:
     if file is None:
         return Analysis(None, {}, spelling)
     file, missing = link(file, read_file)
+    file = with_prelude(file)
     spelling = [*spelling, *missing]
     found = [*spelling, *check(file, SIGNATURES, spelling)]
     graphs: Mapping[str, SpaceGraph] = {}
