@@ -9,8 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from compiler.frontend import Analysis, examine
+from dsl import syntax
 from dsl.project import Member, Project
 from dsl.reading import read
+from dsl.references import Foreign
 from dsl.source import Source
 
 SUFFIX = ".space"
@@ -109,6 +111,12 @@ class Documents:
     def _noted(self, path: str, asked: set[str]) -> Source:
         asked.add(path)
         return self.read(path)
+
+    def built_in_block(self, path: str, name: Foreign) -> syntax.Block | None:
+        """The block that an open text calls and neither it nor a file that it uses defines: the language's own."""
+        file = self.analysis(path).file
+        blocks = file.select(syntax.Block) if file is not None and name.namespace == "value" else ()
+        return next((each for each in blocks if each.name == name.name), None)
 
     def dependents(self, path: str) -> list[str]:
         """The open texts whose findings may change with a file: itself, and those that asked for it last time."""

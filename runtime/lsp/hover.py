@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from compiler.bounds import TooMany, bounds, items_of
 from compiler.counting import Counter, TooEntangled
-from compiler.frontend import Analysis
+from compiler.frontend import SIGNATURES, Analysis
 from compiler.inspection import Focus, Sight, focus_on, focus_on_name, inspect
 from compiler.ir.expression import show
-from compiler.ir.ops import OPERATORS
 from dsl import syntax
 from dsl.references import Definition, Foreign, Names, Occurrence, enclosing
 from dsl.schema import described
-from dsl.signature import FUNCTIONS, written
+from dsl.signature import FUNCTIONS
 from dsl.source import Span
 from dsl.units import METRICS, UNITS
 from runtime.lsp.documents import Documents
@@ -102,23 +101,27 @@ class _Cursor:
         if foreign.parameter is not None:
             row = meaning_of_parameter(foreign.name, foreign.parameter)
             return [[f"parameter `{foreign.parameter}` of `{foreign.name}`"], [row] if row else []]
-        if foreign.name in FUNCTIONS:
-            return [[_code(written(FUNCTIONS[foreign.name]))]]
-        if foreign.name not in OPERATORS:
+        block = self.documents.built_in_block(self.path, foreign)
+        if block is not None:
+            return self._block(block, step)
+        if foreign.name not in SIGNATURES and foreign.name not in FUNCTIONS:
             return []
         seen = step_lines(self._seen(focus_on(step))) if step is not None else []
         return [[_code(operator_text(foreign.name))], [meaning_of(foreign.name)], seen]
 
+    def _block(self, block: syntax.Block, step: syntax.Node | None) -> list[Sequence[str]]:
+        """A block where it is called, or everywhere where it is defined."""
+        focus = focus_on(step if step is not None else block)
+        return [[_code(header_text(block))], [comment_above(block)], step_lines(self._seen(focus))]
+
     def _definition(self, definition: Definition, step: syntax.Node | None) -> list[Sequence[str]]:
         match definition.node:
             case syntax.Block() as block:
-                head = [_code(header_text(block))]
-                focus = focus_on(step) if step is not None else focus_on(block)
-                return [head, [comment_above(definition)], step_lines(self._seen(focus))]
+                return self._block(block, step)
             case syntax.Space() as space:
-                return [[_code(f"space {space.name}")], [comment_above(definition)], self._space(space)]
-            case syntax.Target():
-                return [[_code(f"target {definition.name}")], [comment_above(definition)]]
+                return [[_code(f"space {space.name}")], [comment_above(space)], self._space(space)]
+            case syntax.Target() as target:
+                return [[_code(f"target {target.name}")], [comment_above(target)]]
             case syntax.Use() as use:
                 return [[f'the names of "{use.path.value}"']]
         return [[definition_text(definition)], value_lines(self._seen(focus_on_name(definition)))]

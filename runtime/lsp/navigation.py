@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from lsprotocol import types
 
 from compiler.frontend import SIGNATURES
 from compiler.ir.ops import OPERATORS
-from dsl.references import Occurrence
+from dsl.references import Foreign, Occurrence
 from dsl.rename import renamable, rename
 from dsl.signature import FUNCTIONS
 from dsl.source import Span
@@ -28,9 +29,15 @@ def definition(documents: Documents, path: str, offset: int, encoding: str) -> t
                 location_of(member.names.file.span.source.span(0, 0), documents, encoding) if member else None
             )
     found = documents.project.at(path, offset)
-    if found is None or found[1] is None:
+    if found is None:
         return None
-    return location_of(found[1].span, documents, encoding)
+    occurrence, made = found
+    if made is None and isinstance(occurrence.meaning, Foreign):
+        block = documents.built_in_block(path, occurrence.meaning)
+        span = block.name_span if block is not None else None
+        # The language's own blocks may stand in no file that an editor could open.
+        return location_of(span, documents, encoding) if span and os.path.isfile(span.source.name) else None
+    return location_of(made.span, documents, encoding) if made is not None else None
 
 
 def occurrences(documents: Documents, path: str, offset: int, paths: Iterable[str]) -> list[Occurrence]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from compiler.frontend import SIGNATURES
 from compiler.ir.expression import show
 from compiler.ir.meanings import MEANINGS, PARAMETERS
 from compiler.ir.ops import OPERATORS, Attribute
 from dsl import syntax
 from dsl.references import Definition
 from dsl.scan import scan
+from dsl.signature import FUNCTIONS, written
 
 _LONGEST = 80
 
@@ -28,7 +30,9 @@ def header_text(block: syntax.Block) -> str:
 
 
 def operator_text(name: str) -> str:
-    """An operator's signature with the defaults that are constants."""
+    """An operator's signature with the defaults that are constants; of what else is built in, its arguments."""
+    if name not in OPERATORS:
+        return written({**FUNCTIONS, **SIGNATURES}[name])
     operator = OPERATORS[name]
     parts = [*operator.tensors]
     for each in operator.attributes:
@@ -44,12 +48,12 @@ def _default(attribute: Attribute) -> str:
     return f"{float(default):g}" if isinstance(default, Fraction) else show(default)
 
 
-def comment_above(definition: Definition) -> str:
-    """The comment in the lines right above a definition, without its `#`."""
-    source = definition.span.source
+def comment_above(item: syntax.Item) -> str:
+    """The comment in the lines right above an item, without its `#`."""
+    source = item.span.source
     lines = {each.line: each for each in scan(source).comments}
     found: list[str] = []
-    line = definition.node.span.line - 1
+    line = item.span.line - 1
     while line in lines and source.line(line).lstrip().startswith("#"):
         found.append(lines[line].text.lstrip("#").strip())
         line -= 1
@@ -57,7 +61,9 @@ def comment_above(definition: Definition) -> str:
 
 
 def meaning_of(operator: str) -> str:
-    """What an operator computes, in a sentence."""
+    """What an operator computes, in a sentence; empty where nothing is written of it."""
+    if operator not in MEANINGS:
+        return ""
     computes = MEANINGS[operator].computes
     return f"{computes[0].upper()}{computes[1:]}."
 
