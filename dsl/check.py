@@ -160,8 +160,9 @@ class _Item:
         for input_ in space.inputs:
             if input_.name is not None:
                 self.checker.declare(outer, input_.name, "tensor", input_.name_span or input_.span)
+        self.checker.missed_in = False
         self.checker.body(space.body, Scope(outer.has_in, outer))
-        yield from _inputs_and_outputs(space, outer.locals.values())
+        yield from _inputs_and_outputs(space, () if self.checker.missed_in else outer.locals.values())
         for cap in space.requires:
             self.checker.value(cap.limit, files)
             yield from self._cap(cap)

@@ -10,10 +10,10 @@ from dsl.labels import implied_label, labels
 from dsl.names import Globals, Kind, Local, Scope
 from dsl.signature import Signature, argument_problems, missing_arguments
 from dsl.source import Span
-from dsl.suggest import did_you_mean
+from dsl.suggest import did_you_mean, listed
 
 ATTRIBUTES = ("channels", "height", "width", "tokens")
-_VALUES = (syntax.Number, syntax.Quantity, syntax.String, syntax.Bool)
+_NUMBERS = (syntax.Number, syntax.Bool, syntax.RangeChoice, syntax.Unary, syntax.Binary)
 _TENSORS = (
     syntax.In,
     syntax.Pipe,
@@ -33,6 +33,8 @@ class BodyChecker:
     def __init__(self, known: Globals, report: Callable[[Diagnostic], None]) -> None:
         self.known = known
         self.report = report
+        # Whether an `in` was read where there is none: the inputs that nobody reads were meant by it.
+        self.missed_in = False
 
     # Names
 
@@ -65,10 +67,18 @@ class BodyChecker:
         if node.name in self.known.callables:
             return self.known.callables[node.name]
         if node.name not in self.known.constants and not self.known.forgives(node.name):
-            names = [*scope.visible(), *self.known.callables, *self.known.constants]
+            names = [*scope.visible(), *self.known.callables, *self.known.constants, "true", "false"]
             message = f"nothing is named `{node.name}` here"
-            self.report(Diagnostic("E0101", message, node.span, did_you_mean(node.name, names)))
+            hint = self._bound_elsewhere(node.name) or did_you_mean(node.name, names)
+            self.report(Diagnostic("E0101", message, node.span, hint))
         return None
+
+    def _bound_elsewhere(self, name: str) -> str | None:
+        """A hint where the name is bound in a space: blocks do not see it."""
+        space = self.known.bound_in.get(name)
+        if space is None:
+            return None
+        return f"it is bound in the space `{space}`, and a block does not see that: give it as an argument"
 
     # Bodies
 
@@ -101,7 +111,7 @@ class BodyChecker:
     def _no_result(self, body: syntax.Body) -> None:
         if body.statements:
             message, span = "this body ends with a binding and makes no value", body.statements[-1].span
-            hint = "end it with a pipe, say the name just bound"
+            hint = f"end it with a pipe: to give the value just bound, write `{body.bindings[-1].name}`"
         else:
             message, span, hint = "this body is empty", body.span, "to pass the value on, write `identity`"
         self.report(Diagnostic("E0110", message, span, hint))
@@ -158,12 +168,20 @@ class BodyChecker:
                 self._needs_in(step, scope)
             for problem in missing_arguments(meaning, (), step.span):
                 self.report(problem)
-        elif isinstance(meaning, Local) and not head and meaning.kind in ("tensor", "value"):
-            self._not_a_step(step, f"`{step.name}` is a {meaning.kind}")
+        elif isinstance(meaning, Local) and not head and meaning.kind == "tensor":
+            self._not_a_step(step, f"`{step.name}` is a tensor")
+        elif isinstance(meaning, Local) and meaning.kind == "value":
+            self._value_for_step(step, head)
 
     def _not_a_step(self, step: syntax.Expr, what: str) -> None:
         hint = "a pipe starts at a tensor; to join two, write `add(a, b)` or `concat(a, b)`"
         self.report(Diagnostic("E0106", f"after `->` stands a step, and {what}", step.span, hint))
+
+    def _value_for_step(self, step: syntax.Ref, head: bool) -> None:
+        where = "a pipe starts at a tensor or a step" if head else "after `->` stands a step"
+        message = f"{where}, and `{step.name}` is a value"
+        hint = f"give it to a step as an argument, as in `conv({step.name}, 3)`"
+        self.report(Diagnostic("E0106", message, step.span, hint))
 
     def _needs_in(self, callee: syntax.Ref | syntax.Attr, scope: Scope) -> None:
         """An operator at a pipe's head reads `in`; a block there may ignore it."""
@@ -172,6 +190,7 @@ class BodyChecker:
             self._no_in(callee.span, f"`{callee.name}` reads `in`, and there is none here")
 
     def _no_in(self, span: Span, message: str) -> None:
+        self.missed_in = True
         hint = "name the input that the pipe starts at: a space with several inputs has no `in`"
         self.report(Diagnostic("E0105", message, span, hint))
 
@@ -216,12 +235,33 @@ class BodyChecker:
     def _attribute(self, node: syntax.Attr, scope: Scope) -> None:
         if isinstance(node.base, syntax.Ref) and self.known.open_world and scope.find(node.base.name) is None:
             return
+        if self._is_library(node.base, scope):
+            self._unknown_in_library(node)
+            return
         self.value(node.base, scope)
         if node.name not in ATTRIBUTES:
             hint = did_you_mean(node.name, ATTRIBUTES) or f"there are {', '.join(ATTRIBUTES)}"
             self.report(Diagnostic("E0107", f"a tensor has no `{node.name}`", node.span, hint))
 
+    def _is_library(self, base: syntax.Expr, scope: Scope) -> bool:
+        """Whether a name is that of a used file: `lib` of `use "…" as lib`."""
+        if not isinstance(base, syntax.Ref) or scope.find(base.name) is not None:
+            return False
+        return any(
+            name.startswith(f"{base.name}.") for name in (*self.known.callables, *self.known.constants)
+        )
+
+    def _unknown_in_library(self, node: syntax.Attr) -> None:
+        """What a used file does have is one name by now, and no attribute."""
+        name = f"{node.base.span.text}.{node.name}"
+        library = f"{node.base.span.text}."
+        known = [each for each in (*self.known.callables, *self.known.constants) if each.startswith(library)]
+        hint = did_you_mean(name, known) or f"it has {listed([f'`{each}`' for each in sorted(known)], 'and')}"
+        self.report(Diagnostic("E0101", f"nothing is named `{name}`", node.span, hint))
+
     def _call(self, node: syntax.Call, scope: Scope) -> None:
+        if isinstance(node.callee, syntax.Attr) and self._is_library(node.callee.base, scope):
+            self._unknown_in_library(node.callee)
         if isinstance(node.callee, syntax.Ref):
             meaning = self.lookup(node.callee, scope)
             if isinstance(meaning, Signature):
@@ -313,6 +353,9 @@ class BodyChecker:
         if isinstance(node, syntax.Call):
             meaning = self.known.callables.get(node.callee.name)
             return "unknown" if meaning is None else "value" if meaning.kind == "function" else "tensor"
+        if isinstance(node, syntax.ChooseValue):
+            # A choice between steps is one.
+            return "value" if all(isinstance(each, _NUMBERS) for each in node.choices) else "unknown"
         return "unknown" if isinstance(node, syntax.Pick) else "value"
 
 

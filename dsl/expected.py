@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dsl import mistaken
 from dsl.diagnostic import Diagnostic, Note
 from dsl.recovery import ITEM_STARTS
 from dsl.scan import OPENING, grammar, span_of
-from dsl.source import Source
-from dsl.suggest import listed, nearest
+from dsl.source import Source, Span
+from dsl.suggest import listed
 
 if TYPE_CHECKING:
     from lark import Token
@@ -20,20 +21,18 @@ _WORDS = {
     "NUMBER": "a number",
     "QUANTITY": "a number with a unit",
     "STRING": "a string",
-    "LIMIT": "`<=`",
+    "LIMIT": "`<=` or `>=`",
     "$END": "the end of the file",
 }
-_COMPARISONS = {"SAME", "DIFFERENT", "LIMIT", "LESS", "MORE", "CONTAINS"}
-_OPERATORS = _COMPARISONS | {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AND", "OR"}
-_VALUE_STARTS = {"NUMBER", "STRING", "LPAR", "NAME"}
+_OPERATORS = mistaken.COMPARISONS | {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "AND", "OR"}
 _STEP_STARTS = {"NAME", "IN", "RESIDUAL", "REPEAT", "IF"}
 # What may begin a value, a step or an item, and so is covered by one word for all.
 _GROUPS: tuple[tuple[str, Set[str], Set[str]], ...] = (
     ("an item such as `block` or `space`", ITEM_STARTS, ITEM_STARTS | {"TIED", "NAME"}),
     (
         "a value",
-        _VALUE_STARTS,
-        _VALUE_STARTS
+        mistaken.VALUE_STARTS,
+        mistaken.VALUE_STARTS
         | _STEP_STARTS
         | {"QUANTITY", "TRUE", "FALSE", "MINUS", "NOT", "CHOOSE", "ADD", "CONCAT", "MUL", "TIED"},
     ),
@@ -41,8 +40,6 @@ _GROUPS: tuple[tuple[str, Set[str], Set[str]], ...] = (
 )
 # What may follow any name, and so says little about a mistake.
 _CONTINUATIONS = {"LPAR", "DOT", "AS"}
-# Keywords are short: a looser cutoff takes `native` for `tied`.
-_CLOSE = 0.75
 
 
 @cache
@@ -56,12 +53,13 @@ def keywords() -> dict[str, str]:
 
 
 def explain(
-    source: Source, found: Token, previous: Token | None, expected: Set[str], opened: list[Token]
+    source: Source, tokens: Sequence[Token], at: int, expected: Set[str], opened: list[Token]
 ) -> Diagnostic:
     """The diagnostic of one syntax error.
 
-    `expected` are the terminals that could have stood in `found`'s place; `opened` the brackets still open.
+    `expected` are the terminals that could have stood in place of `tokens[at]`; `opened` the brackets still open.
     """
+    found, before = tokens[at], tokens[:at]
     span = span_of(source, found)
     if found.type in OPENING.values() and not any(OPENING[each.type] == found.type for each in opened):
         return Diagnostic("E0014", f"`{found}` closes nothing", span, "remove it, or open the bracket before")
@@ -69,15 +67,41 @@ def explain(
     if unclosed is not None:
         note = Note("opened here", span_of(source, unclosed))
         message = f"`{unclosed}` is not closed before {shown(found)}"
-        return Diagnostic(
-            "E0013", message, span, f"`{keywords()[OPENING[unclosed.type]]}` is missing", (note,)
-        )
-    if "NAME" in expected and _is_word(found):
+        hint = f"`{keywords()[OPENING[unclosed.type]]}` is missing"
+        if found.type in ITEM_STARTS and found.column != 1:
+            hint += f"; or `{found}` stands in braces, and belongs at the top of the file"
+        return Diagnostic("E0013", message, span, hint, (note,))
+    return _word_before(source, found, before) or _here(tokens, at, span, expected)
+
+
+def _word_before(source: Source, found: Token, before: Sequence[Token]) -> Diagnostic | None:
+    """The diagnostic where a word before `found` is the mistake."""
+    unit = mistaken.no_unit(found, before)
+    if unit is not None:
+        return Diagnostic("E0012", f"`{unit[0]}` is no unit", span_of(source, unit[0]), unit[1])
+    words = {each for each in keywords().values() if each.isidentifier()}
+    word = mistaken.misspelt(before, words) if found.type != "BINDS" else None
+    if word is None:
+        return None
+    last = before[-1]
+    follows = "it" if last is word[0] else f"`{last}`"
+    message = f"`{word[0]}` is no keyword, and {shown(found)} cannot follow {follows}"
+    return Diagnostic("E0012", message, span_of(source, word[0]), word[1])
+
+
+def _here(tokens: Sequence[Token], at: int, span: Span, expected: Set[str]) -> Diagnostic:
+    found, following = tokens[at], tokens[at + 1] if at + 1 < len(tokens) else None
+    name = "NAME" in expected and _is_word(found)
+    # Where a step or a value may stand, only what follows says that a name was meant.
+    if name and ("IN" not in expected or (following is not None and following.type == "BINDS")):
         return Diagnostic(
             "E0015", f"`{found}` is a keyword and cannot be a name", span, "choose another name"
         )
     message = f"expected {_in_words(expected)}, found {shown(found)}"
-    return Diagnostic("E0012", message, span, _hint(found, previous, expected))
+    hint = mistaken.hint(tokens, at, expected, keywords())
+    return Diagnostic(
+        "E0012", message, span, hint or (f"`{found}` is a keyword and cannot be a name" if name else None)
+    )
 
 
 def shown(token: Token) -> str:
@@ -115,37 +139,3 @@ def _in_words(expected: Set[str]) -> str:
         rest -= _CONTINUATIONS
     marks = sorted(_WORDS.get(each) or f"`{keywords()[each]}`" for each in rest)
     return listed([*marks, *words]) if marks or words else "nothing more"
-
-
-def _hint(found: Token, previous: Token | None, expected: Set[str]) -> str | None:
-    """What the mistake most likely was."""
-    if found.type == "BINDS" and "SAME" in expected:
-        return "`==` compares; `=` binds a name"
-    if found.type in _COMPARISONS and "AND" in expected:
-        return "comparisons do not chain: write `a < b and b < c`"
-    if found.type == "COMMA" and ("RBRACE" in expected or "$END" in expected):
-        return "statements, settings and items need no separator"
-    if found.type == "ARROW" and "NAME" in expected:
-        return "a pipe starts with a step, which reads `in`; remove this `->`"
-    if found in ("elif", "elseif", "elsif"):
-        return "write `else if`"
-    misspelled = _misspelled(found, previous, expected)
-    if misspelled is None and found.type in ("LPAR", "MINUS", "NUMBER", "STRING") and "RBRACE" in expected:
-        return "a statement starts with a name or a keyword; bind the value to a name"
-    return misspelled
-
-
-def _misspelled(found: Token, previous: Token | None, expected: Set[str]) -> str | None:
-    """A keyword near to the word found, where it fits there, or near to the word before it."""
-    words = keywords()
-    if found.type == "NAME":
-        near = nearest(
-            found, [words[each] for each in expected if each in words and words[each].isidentifier()]
-        )
-        if near is not None:
-            return f"did you mean `{near}`?"
-    if previous is not None and previous.type == "NAME" and found.type != "BINDS":
-        near = nearest(previous, [each for each in words.values() if each.isidentifier()], _CLOSE)
-        if near is not None:
-            return f"did you mean `{near}` instead of `{previous}`?"
-    return None

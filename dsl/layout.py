@@ -269,6 +269,7 @@ class Layout:
         self._body(node.then)
         if node.otherwise is None:
             return
+        self.reached = _end_of(node.then.span)
         self._comments_before(node.otherwise.span.start, node.otherwise.span)
         self._put(["else"])
         if isinstance(node.otherwise, syntax.If):

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from dsl.signature import FUNCTIONS, Signature, of_block
 from dsl.source import Span
-from dsl.syntax import Block, Constant, File, Target, Use
+from dsl.syntax import Block, Constant, File, Space, Target, Use
 
 Kind: TypeAlias = Literal["tensor", "value", "reference", "unknown"]
 BUILT_IN_TARGETS = ("host",)
@@ -29,6 +29,8 @@ class Local:
 class Globals:
     """What every body of a file sees; `lost` are names whose definition has a syntax error.
 
+    `bound_in` has the space of each name that is bound in one, which no block sees.
+
     With `open_world` the file has a `use` that is not linked, and an unknown name may be from there.
     """
 
@@ -36,6 +38,7 @@ class Globals:
     constants: Mapping[str, Span]
     targets: frozenset[str]
     lost: frozenset[str] = frozenset()
+    bound_in: Mapping[str, str] = field(default_factory=dict)
     open_world: bool = False
 
     def forgives(self, name: str) -> bool:
@@ -51,6 +54,7 @@ def globals_of(file: File, operators: Mapping[str, Signature], lost: frozenset[s
         {each.name: each.name_span or each.span for each in file.select(Constant)},
         frozenset([*BUILT_IN_TARGETS, *(target.name for target in file.select(Target))]),
         lost,
+        {each.name: space.name for space in file.select(Space) for each in space.body.bindings},
         bool(file.select(Use)),
     )
 

@@ -96,9 +96,8 @@ class _Run:
     def _recover(self, state: Any, tokens: list[Token], at: int) -> int:
         table = state.parse_conf.parse_table.states
         opened = open_brackets(state.value_stack)
-        previous = tokens[at - 1] if at else None
         fits = expected(table, state.state_stack)
-        problem = explain(self.source, tokens[at], previous, fits, opened)
+        problem = explain(self.source, tokens, at, fits, opened)
         # What the scan refused and put right may still not fit: one mistake, one message.
         if all(problem.span.start != each.span.start for each in self.diagnostics):
             self.diagnostics.append(problem)

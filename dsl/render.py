@@ -21,6 +21,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 _RED, _YELLOW, _BLUE, _BOLD, _RESET = "\033[31m", "\033[33m", "\033[34m", "\033[1m", "\033[0m"
 # A caret line never grows past this, whatever the file's lines are.
 _LONGEST_LINE = 160
+_GUTTER = 5
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -90,10 +91,20 @@ def _full(diagnostic: Diagnostic, colour: bool) -> Iterator[str]:
     message = _visible(diagnostic.message)
     yield f"{diagnostic.span}: {_painted(head, paint, colour)}: {_painted(message, _BOLD, colour)}"
     yield from _excerpt(diagnostic.span, "^", paint, colour)
+    beneath = [note for note in diagnostic.notes if _is_beneath(note, diagnostic.span)]
+    for note in beneath:
+        yield from _underline(note.span, "-", _BLUE, colour, f"  {_visible(note.message)}")
     for note in diagnostic.notes:
-        yield from _note(note, diagnostic.span, colour)
+        if note not in beneath:
+            yield from _note(note, diagnostic.span, colour)
     if diagnostic.hint is not None:
         yield f"  = hint: {_visible(diagnostic.hint)}"
+
+
+def _is_beneath(note: Note, main: Span) -> bool:
+    """Whether a note's place is in the line that is shown already, whole."""
+    same = note.span.source is main.source and note.span.line == main.line
+    return same and len(main.source.line(main.line)) <= _LONGEST_LINE
 
 
 def _note(note: Note, main: Span, colour: bool) -> Iterator[str]:
@@ -104,16 +115,24 @@ def _note(note: Note, main: Span, colour: bool) -> Iterator[str]:
 
 def _excerpt(span: Span, mark: str, paint: str, colour: bool) -> Iterator[str]:
     """The span's first line with the span underlined; the part around it where the line is long."""
-    line = span.source.line(span.line)
-    start = span.column - 1
+    line, cut = span.source.line(span.line), _cut(span)
+    yield f"{span.line:{_GUTTER}} | {_visible(line[cut : cut + _LONGEST_LINE])}".rstrip()
+    yield from _underline(span, mark, paint, colour)
+
+
+def _cut(span: Span) -> int:
+    """Where the part of a long line starts that is shown."""
+    long = len(span.source.line(span.line)) > _LONGEST_LINE
+    return max(0, span.column - 1 - _LONGEST_LINE // 2) if long else 0
+
+
+def _underline(span: Span, mark: str, paint: str, colour: bool, said: str = "") -> Iterator[str]:
+    """Marks under the span in its first line, and what is said of it."""
+    line, start, cut = span.source.line(span.line), span.column - 1, _cut(span)
     end = span.end_column - 1 if span.end_line == span.line else len(line)
-    cut = max(0, start - _LONGEST_LINE // 2) if len(line) > _LONGEST_LINE else 0
-    shown, before = line[cut : cut + _LONGEST_LINE], line[cut:start]
-    marked = line[start : min(end, cut + _LONGEST_LINE)]
-    gutter = f"{span.line:5}"
-    underline = mark * max(_width(marked), 1)
-    yield f"{gutter} | {_visible(shown)}".rstrip()
-    yield f"{' ' * len(gutter)} | {' ' * _width(before)}{_painted(underline, paint, colour)}"
+    before, marked = line[cut:start], line[start : min(end, cut + _LONGEST_LINE)]
+    underline = _painted(mark * max(_width(marked), 1), paint, colour)
+    yield f"{' ' * _GUTTER} | {' ' * _width(before)}{underline}{said}"
 
 
 def _painted(text: str, paint: str, colour: bool) -> str:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from dsl import lookalikes
 from dsl.diagnostic import Diagnostic, DiagnosticError, Note
 from dsl.limits import (
     MAXIMUM_BYTES,
@@ -27,28 +28,6 @@ if TYPE_CHECKING:
 
 OPENING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
 
-_QUOTES = 'strings stand in double quotes: "..."'
-# What editors and other languages put in place of the language's own characters.
-_LOOKALIKES = {
-    ";": "statements need no separator",
-    "'": _QUOTES,
-    "\N{LEFT DOUBLE QUOTATION MARK}": _QUOTES,
-    "\N{RIGHT DOUBLE QUOTATION MARK}": _QUOTES,
-    "\N{LEFT SINGLE QUOTATION MARK}": _QUOTES,
-    "\N{RIGHT SINGLE QUOTATION MARK}": _QUOTES,
-    "\N{RIGHTWARDS ARROW}": "write `->`",
-    "\N{MULTIPLICATION SIGN}": "write `*`",
-    "\N{DIVISION SIGN}": "write `/`",
-    "\N{MINUS SIGN}": "write `-`",
-    "\N{EN DASH}": "write `-`",
-    "\N{LESS-THAN OR EQUAL TO}": "write `<=`",
-    "\N{GREATER-THAN OR EQUAL TO}": "write `>=`",
-    "\N{NOT EQUAL TO}": "write `!=`",
-    "\N{HORIZONTAL ELLIPSIS}": "write `..`",
-    "&": "write `and`",
-    "!": "write `not`",
-    "^": "there is no power operator; multiply",
-}
 _PLAIN = re.compile(r'[\s\w"#{}()\[\]|:,=<>+*/%.-]', re.ASCII)
 _NUMBER = re.compile(r"(?P<whole>[0-9]+)(\.(?P<fraction>[0-9]+))?([eE](?P<exponent>[+-]?[0-9]+))?")
 
@@ -114,16 +93,21 @@ def _tokens(source: Source, diagnostics: list[Diagnostic]) -> Iterator[Token]:
         except UnexpectedCharacters as unknown:
             problem = _unknown_characters(source, unknown.pos_in_stream or 0)
             diagnostics.append(problem)
-            if problem.code == "E0011":
-                yield _token_at(problem.span)
+            meant = _meant(problem)
+            if meant is not None:
+                yield _token_at(problem.span, *meant)
             lexer.state.line_ctr.feed(problem.span.text, True)
 
 
-def _token_at(span: Span) -> Token:
-    """A string to go on with in place of one that is not closed."""
+def _meant(problem: Diagnostic) -> tuple[str, str] | None:
+    """The kind and the text of a token to go on with in place of what is not part of the language."""
+    return ("STRING", '""') if problem.code == "E0011" else lookalikes.meant(problem.span.text)
+
+
+def _token_at(span: Span, kind: str, text: str) -> Token:
     from lark import Token
 
-    return Token("STRING", '""', start_pos=span.start, line=span.line, column=span.column, end_pos=span.end)
+    return Token(kind, text, start_pos=span.start, line=span.line, column=span.column, end_pos=span.end)
 
 
 def _unknown_characters(source: Source, start: int) -> Diagnostic:
@@ -133,13 +117,12 @@ def _unknown_characters(source: Source, start: int) -> Diagnostic:
         rest = text[start:].partition("\n")[0].rstrip(" \t\r)}")
         span = source.span(start, start + max(len(rest), 1))
         return Diagnostic("E0011", "this string is not closed", span, 'close it with `"` on the same line')
-    end = start + 1
-    while end < len(text) and not _PLAIN.match(text, end):
+    quoted = lookalikes.QUOTED.match(text, start)
+    end = quoted.end() if quoted else start + 1
+    while not quoted and end < len(text) and not _PLAIN.match(text, end):
         end += 1
-    hint = _LOOKALIKES.get(text[start])
-    return Diagnostic(
-        "E0010", f"{_shown(text[start])} is not part of the language", source.span(start, end), hint
-    )
+    message = f"{_shown(text[start])} is not part of the language"
+    return Diagnostic("E0010", message, source.span(start, end), lookalikes.advice(text[start:end]))
 
 
 def _shown(character: str) -> str:

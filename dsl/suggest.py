@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.65) -> str | None:
     """The candidate that `name` was most likely meant to be, or None where none is near."""
     # Imported here: it is needed only once something is wrong.
     from difflib import get_close_matches

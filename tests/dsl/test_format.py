@@ -87,3 +87,33 @@ def test_small_texts(text: str) -> None:
     assert format_source(Source("again", once)) == once
     assert "\r" not in once
     assert "\n\n\n" not in once
+
+
+EVERYTHING = """use "lib.space" as lib
+n = if 1 < 2 then 3 else choose(1..9 step 2)
+tied block a(x, y = -x) {
+    z = in -> conv(x, kernel = 3) as k
+    if x == 1 and not y { relu } else if true { bn } else { choose { p: relu when n > 1 | lib.b } as q }
+    -> tied repeat (n + 1) as i { residual when i != 2 { add(z, in) } }
+    -> concat choose 1..2 of { mul { relu | bn } | identity }
+}
+space s {
+    input [3, 8, 8]
+    output [3]
+    a(8 ms) -> x
+    require latency <= 8 ms on lib.host
+}
+search s as t { data = digits  macs <= 6 M }
+"""
+TOKENS = scan(Source("everything", EVERYTHING)).tokens
+
+
+@pytest.mark.parametrize("index", range(len(TOKENS)))
+def test_a_comment_may_stand_between_any_two_words(index: int) -> None:
+    end = TOKENS[index].end_pos or 0
+    comment = " # here\n" if index % 2 else "\n\n\n# here\r\n\n\n"
+    source = Source("commented", EVERYTHING[:end] + comment + EVERYTHING[end:])
+    once = Source("formatted", format_source(source))
+    assert _comments(once) == ["# here"]
+    assert parsed(once) == parsed(source)
+    assert format_source(once) == once.text
