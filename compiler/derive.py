@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from compiler.ir.expression import Assignment, evaluate
 from compiler.ir.graph import (
     INPUT,
@@ -36,9 +34,10 @@ def derive_graph(graph: Graph, choices: Assignment) -> Graph:
     return simplify(builder.build(output))
 
 
-def _concrete(node: Node, choices: Assignment) -> Node:
+def _concrete(node: Node, choices: Assignment, inputs: tuple[str, ...] = (), unit: str = "") -> Node:
     attributes = tuple((name, evaluate(value, choices)) for name, value in node.attributes)
-    return replace(node, type=node.type.under(choices), attributes=attributes)
+    type_ = node.type.under(choices)
+    return Node(node.name, node.op, inputs, type_, attributes, unit=node.unit or unit, span=node.span)
 
 
 def _inline(
@@ -57,8 +56,7 @@ def _inline(
                 results.append(_inline(builder, inner, bound, choices, own_unit))
             names[node.name] = _merged(builder, node, results, choices, own_unit)
         else:
-            concrete = replace(_concrete(node, choices), inputs=inputs, unit=node.unit or unit)
-            names[node.name] = builder.add(concrete)
+            names[node.name] = builder.add(_concrete(node, choices, inputs, unit))
     return names[graph.output]
 
 

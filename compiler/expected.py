@@ -103,6 +103,16 @@ def fastest(costs: Sequence[Sequence[float]]) -> tuple[int, ...]:
     return tuple(min(range(len(row)), key=row.__getitem__) for row in costs)
 
 
+def slowest(costs: Sequence[Sequence[float]]) -> tuple[int, ...]:
+    """The dearest candidate of each decision: together the most latency that can be reached."""
+    return tuple(max(range(len(row)), key=row.__getitem__) for row in costs)
+
+
+def uniform_expectation_ms(fixed_ms: float, costs: Sequence[Sequence[float]]) -> float:
+    """The expected latency where all candidates of a decision are as likely as each other."""
+    return fixed_ms + sum(sum(row) / len(row) for row in costs)
+
+
 def most_probable_under(
     cap_ms: float, fixed_ms: float, costs: Sequence[Sequence[float]], scores: Sequence[Sequence[float]]
 ) -> tuple[int, ...] | None:

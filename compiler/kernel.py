@@ -134,16 +134,25 @@ def parse(signature: str) -> Kernel:
     Raises:
         ValueError: it is not the signature of a kernel that this version knows.
     """
-    match = _SIGNATURE.fullmatch(signature)
-    if match is None:
-        raise ValueError(f"not a kernel signature: {signature!r}")
-    inputs = tuple(tuple(int(size) for size in shape.split("x")) for shape in match[1].split())
-    kernel = Kernel(inputs, tuple(_read_step(text) for text in match[2].split("; ")))
+    kernel = unchecked(signature)
     try:
         kernel.values  # noqa: B018  computing the shapes checks every step
     except (KeyError, IndexError, ValueError) as problem:
         raise ValueError(f"not a kernel of this version: {signature!r} ({problem})") from None
     return kernel
+
+
+def unchecked(signature: str) -> Kernel:
+    """What a text spells in the language of signatures; its operators, attributes and operands are not checked.
+
+    Raises:
+        ValueError: it is not in that language.
+    """
+    match = _SIGNATURE.fullmatch(signature)
+    if match is None:
+        raise ValueError(f"not a kernel signature: {signature!r}")
+    inputs = tuple(tuple(int(size) for size in shape.split("x")) for shape in match[1].split())
+    return Kernel(inputs, tuple(_read_step(text) for text in match[2].split("; ")))
 
 
 def _read_step(text: str) -> Step:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from compiler.codegen.schedules.template import Schedule, read_schedule
 from compiler.pricing import Prices
+
+if TYPE_CHECKING:
+    from compiler.codegen.schedules.template import Schedule
 
 SCHEMA = "onepath.latency/1"
 
@@ -105,15 +107,17 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def schedules(self) -> dict[str, Schedule]:
         """The schedule that each kernel was timed with: what the bundle is built of."""
+        from compiler.codegen.schedules.template import read_schedule
+
         return {signature: read_schedule(entry.schedule) for signature, entry in self.entries.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A predicted latency, with the error to be expected of it."""
+    """A predicted latency, with the error to be expected of it; None where the table does not say."""
 
     latency_ms: float
-    error_ms: float
+    error_ms: float | None = None
 
 
 def to_payload(table: LatencyTable) -> dict[str, Any]:
@@ -129,14 +133,15 @@ def from_payload(payload: Mapping[str, Any]) -> LatencyTable:
     Raises:
         TableProblem: it is not one; the message says where it differs.
     """
+    # Imported here, with TVM: tables of blocks, and all who only name this module's errors, do without.
+    from compiler.codegen.schedules.template import read_schedule
+
     try:
         table = msgspec.convert(payload, LatencyTable)
         for entry in table.entries.values():
             read_schedule(entry.schedule)
     except (msgspec.ValidationError, ValueError) as problem:
-        raise TableProblem(
-            f"not a latency table of schema {SCHEMA} ({problem}); tables of blocks from elsewhere are not read yet"
-        ) from None
+        raise TableProblem(f"not a latency table of schema {SCHEMA} ({problem})") from None
     numbers = [entry.median_ms for entry in table.entries.values()]
     if not all(0 <= number < float("inf") for number in numbers):
         raise TableProblem("not a latency table: a time is negative or infinite")

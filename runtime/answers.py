@@ -12,7 +12,7 @@ from compiler.cost import cost
 from compiler.ir.expression import Value
 from compiler.ir.graph import Limit, Network
 from compiler.latency import TableProblem
-from compiler.pricing import inference_plan
+from compiler.predict import predict_network
 from dsl.settings import CapSetting
 from runtime.benchmark import read_benchmark
 from runtime.files import read_json
@@ -70,11 +70,10 @@ def _derive(run: Run) -> Payload:
 
 def _latency_ms(run: Run, network: Network) -> float | None:
     """What the target's table predicts; None where there is no table for this network yet."""
-    if not (run.folder / run.table_file).is_file():
+    if not (run.folder / run.prices_file).is_file():
         return None
-    signatures = [call.kernel.signature for call in inference_plan(network).calls]
     try:
-        return run.table(run.table_file).predict(signatures).latency_ms
+        return predict_network(run.prices(), network).latency_ms
     except TableProblem:
         return None
 

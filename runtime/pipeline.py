@@ -38,7 +38,8 @@ class Step:
 
 
 def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
-    """The stages that lead to `until`; where the architecture is given, nothing before `tune` needs a table.
+    """The stages that lead to `until`; nothing before `tune` needs to profile where the architecture is given or the
+    target has a table from elsewhere.
 
     Raises:
         KeyError: there is no such stage.
@@ -47,7 +48,8 @@ def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
     if until not in every:
         raise KeyError(until)
     wanted = STAGES[: every.index(until) + 1]
-    needs_table = (run.given is None and bool(run.experiment.space.decisions)) or until in NEED_TABLE
+    searches = run.given is None and bool(run.experiment.space.decisions)
+    needs_table = (searches and run.experiment.target.latency_table is None) or until in NEED_TABLE
     return tuple(stage for stage in wanted if needs_table or stage.name != "profile")
 
 

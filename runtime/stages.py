@@ -19,7 +19,7 @@ from compiler.architecture import Architecture, only, to_json, validate
 from compiler.ir.graph import Network
 from compiler.ir.text import print_network, print_space, read
 from compiler.passes.fuse import Plan, fuse
-from compiler.pricing import latency_costs, space_kernels
+from compiler.pricing import space_kernels
 from runtime.architecture_file import read_architecture
 from runtime.console import Progress
 from runtime.experiment import Experiment, NoSuchPart
@@ -28,6 +28,7 @@ from runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from compiler.latency import LatencyTable
+    from compiler.predict import Table
     from compiler.target import Target
     from runtime.data.dataset import Dataset
     from runtime.search.options import SearchOptions, SearchProgress
@@ -91,6 +92,14 @@ class Run:
         return f"latency/{self.experiment.target.name}.json"
 
     @property
+    def prices_file(self) -> str:
+        """The table that prices networks: the target's own from elsewhere, by its whole path, else `table_file`."""
+        from runtime.latency_table import table_path
+
+        elsewhere = table_path(self.experiment.target, self.experiment.folder)
+        return self.table_file if elsewhere is None else str(elsewhere.absolute())
+
+    @property
     def tuning_file(self) -> str:
         """The schedules that the bundle is built with."""
         return f"tuning/{self.experiment.target.name}.json"
@@ -105,6 +114,16 @@ class Run:
         from runtime.latency_table import read_table
 
         return read_table(self.folder / name)
+
+    def prices(self) -> Table:
+        """The table that prices networks.
+
+        Raises:
+            TableProblem, FileProblem: it is none, or is damaged.
+        """
+        from runtime.latency_table import read_any_table
+
+        return read_any_table(self.folder / self.prices_file, self.experiment.target.name)
 
     def architecture(self) -> Architecture:
         """The architecture of the run folder, checked against the space."""
@@ -186,7 +205,7 @@ def _search_inputs(run: Run) -> Any:
     search = run.experiment.search
     graph, settings = print_space(run.experiment.flat), _plain(search) if search else None
     data = run.data_identity if search and run.experiment.space.decisions else None
-    return [graph, settings, run.sha(run.table_file), data, version("torch")]
+    return [graph, settings, run.sha(run.prices_file), data, version("torch")]
 
 
 def _plain(settings: Any) -> Any:
@@ -236,11 +255,11 @@ def train_options_of(run: Run) -> TrainOptions:
 
 
 def _searched(run: Run) -> tuple[str, ...]:
+    from compiler.predict import candidate_costs
     from runtime.search.search import search
 
     options = search_options_of(run)
-    table = run.table(run.table_file)
-    costs = latency_costs(run.experiment.flat, table.prices)
+    costs = candidate_costs(run.prices(), run.experiment.flat)
     result = search(
         run.experiment.flat, costs, run.data, options, run.folder / "search", run.resume, run.searching
     )

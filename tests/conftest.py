@@ -1,4 +1,4 @@
-"""What all tests share: golden files, and how hypothesis runs."""
+"""What all tests share: golden files, the real data sets where they are, and how hypothesis runs."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_bytes().decode("utf-8")
 
     return compare
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data sets beside the repository; the test is skipped where there is none."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real data sets are not at {folder}")
+    return folder

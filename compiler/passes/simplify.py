@@ -24,5 +24,7 @@ def simplify(graph: Graph) -> Graph:
         if node.op == "identity" or (node.op in ("add", "mul", "concat") and len(operands) == 1):
             alias[node.name] = operands[0]
         else:
-            alias[node.name] = builder.add(replace(node, inputs=operands))
+            # Making a node anew takes longer than all else here, and most stay as they are.
+            kept_as_is = operands == node.inputs
+            alias[node.name] = builder.add(node if kept_as_is else replace(node, inputs=operands))
     return builder.build(alias[graph.output])

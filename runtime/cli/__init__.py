@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import bundles, editor, experiments, language, machine, pictures, spaces
+from runtime.cli import bundles, costs, editor, experiments, language, machine, pictures, spaces, tables
 from runtime.cli.common import flush_output
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     language.explain,
     pictures.show,
     spaces.count,
-    spaces.cost,
+    costs.cost,
     spaces.sample,
     experiments.run,
     *experiments.STAGE_COMMANDS,
@@ -55,6 +55,7 @@ for function in _COMMANDS:
     app.command()(function)
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(machine.records_app, name="records")
+app.add_typer(tables.app, name="table")
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
-"""Commands about a space: count, cost, sample."""
+"""Commands about a space: count, sample."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ import typer
 from runtime.cli.common import (
     Answer,
     AnswerFormat,
-    CommandError,
     SpaceFile,
     SpaceName,
     command,
@@ -73,84 +71,6 @@ def count(
 
 def _mixed(number: int | None) -> str:
     return f"{number} mixed ops" if number is not None else "decisions too entangled for mixed ops"
-
-
-@command
-def cost(
-    file: SpaceFile,
-    space: SpaceName = None,
-    arch: ArchitectureFile = None,
-    target: Annotated[
-        str | None, typer.Option("--target", help="predict the latency on this target, too")
-    ] = None,
-    table: Annotated[
-        Path | None, typer.Option("--table", help="the latency table; default that of the file's run folder")
-    ] = None,
-    form: AnswerFormat = Answer.TEXT,
-) -> None:
-    """The cost of one network: parameters, MACs, peak activation memory; its latency on a target.
-
-    The latency comes from the table that `onepath profile` made; nothing is built or run.
-
-    Example: onepath cost examples/quickstart.space --arch architecture.json --target host
-    """
-    from dataclasses import asdict
-
-    from compiler.cost import cost as cost_of
-    from compiler.derive import derive
-    from compiler.frontend import sound
-    from compiler.lower import lower
-    from dsl.resolve import resolve_settings
-    from runtime.experiment import target_named
-
-    tree = sound(read_source(file))
-    graph = lower(tree, space)
-    if target is not None:
-        target_named(resolve_settings(tree)[0], target)
-    architecture = load_architecture(arch, graph)
-    answer: dict[str, object] = asdict(cost_of(derive(graph, architecture.choices)))
-    if target is not None or table is not None:
-        answer.update(
-            _latency(graph, architecture, target or "host", table or _table_of(file, target or "host"))
-        )
-    if form is Answer.JSON:
-        write_json({"space": graph.name, **answer})
-    else:
-        print("\n".join(_cost_lines(answer)))
-
-
-def _table_of(file: Path, target: str) -> Path:
-    path = Path("runs") / file.stem / "latency" / f"{target}.json"
-    if not path.exists():
-        raise CommandError(
-            f"no latency table at {path}; run `onepath profile {file} --target {target}`, or give --table"
-        )
-    return path
-
-
-def _latency(graph: SpaceGraph, architecture: Architecture, target: str, table: Path) -> dict[str, object]:
-    from compiler.derive import derive
-    from compiler.passes.flatten import flatten
-    from compiler.pricing import inference_plan
-    from runtime.latency_table import read_table
-
-    plan = inference_plan(derive(flatten(graph), architecture.choices))
-    predicted = read_table(table).predict(call.kernel.signature for call in plan.calls)
-    return {
-        "target": target,
-        "latency_predicted_ms": predicted.latency_ms,
-        "latency_error_ms": predicted.error_ms,
-        "table": str(table),
-    }
-
-
-def _cost_lines(answer: dict[str, object]) -> Iterator[str]:
-    yield f"parameters   {answer['params']:>14,}"
-    yield f"MACs         {answer['macs']:>14,}"
-    yield f"peak memory  {answer['peak_memory_bytes']:>14,} bytes of activations (batch 1, fp32)"
-    if "latency_predicted_ms" in answer:
-        spread = f"± {answer['latency_error_ms']:.4f} ms"
-        yield f"latency      {answer['latency_predicted_ms']:>14.4f} ms {spread}, predicted for {answer['target']}"
 
 
 @command

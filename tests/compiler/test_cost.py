@@ -18,11 +18,9 @@ def test_mobilenet_v2_has_its_published_size() -> None:
     assert (found.params, found.macs) == (3_504_872, 300_774_272)
 
 
-def test_every_hundredth_network_of_nas_bench_macro() -> None:
-    path = Path(__file__).resolve().parents[3] / "shared/data/nas_bench_macro/nas-bench-macro_cifar10.json"
-    if not path.exists():
-        pytest.skip(f"the published costs are not at {path}")
-    published = json.loads(path.read_text())
+@pytest.mark.data
+def test_every_hundredth_network_of_nas_bench_macro(shared_data: Path) -> None:
+    published = json.loads((shared_data / "nas_bench_macro/nas-bench-macro_cifar10.json").read_text())
     graph = shipped("nas_bench_macro")
     paths = [decision.path for decision in decisions_of(graph.graph)]
     for code, row in list(published.items())[::100]:

@@ -1,19 +1,10 @@
-"""What tests of the runtime share: the real data sets where they are, and a cache of their own."""
+"""What tests of the runtime share: a cache of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The folder of real data sets beside the repository; the test is skipped where there is none."""
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"the real data sets are not at {folder}")
-    return folder
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ GROUPS = (
     ("bundle", "inspect"),
     ("records", "export"),
     ("records", "list"),
+    ("table", "convert"),
+    ("table", "show"),
 )
 
 
@@ -87,7 +89,6 @@ BAD = {
     "a folder": (["count", "."], 2),
     "no text": (["check", "BINARY"], 1),
     "an architecture that is no JSON": (["cost", QUICKSTART, "--arch", "BINARY"], 2),
-    "no architecture": (["cost", QUICKSTART], 2),
     "no table": (["cost", QUICKSTART, "--arch", "ARCH", "--target", "elsewhere"], 2),
     "an unknown space": (["count", QUICKSTART, "--space", "other"], 1),
     "an unknown code": (["explain", "E9999"], 2),

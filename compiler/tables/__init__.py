@@ -1,0 +1,1 @@
+"""Latency tables of blocks, measured elsewhere: reading, naming and pricing networks with them; pure."""
