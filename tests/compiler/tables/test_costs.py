@@ -124,7 +124,8 @@ def test_a_network_costs_the_sum_of_its_parts() -> None:
 def test_what_any_candidate_lacks_is_named_with_the_choice() -> None:
     lacking = {text: time for text, time in TIMES.items() if "kernel=5" not in text}
     with pytest.raises(
-        MissingBlocks, match=r"kernel=5.*add\(%0, %2\)\n +at test.space:6:\d+: `conv2\.kernel \(conv kernel=5\)`"
+        MissingBlocks,
+        match=r"kernel=5.*add\(%0, %2\)\n +at test.space:6:\d+: `conv2\.kernel \(conv kernel=5\)`",
     ):
         block_costs(flatten(space(SEARCHED)), of(lacking))
 
