@@ -22,7 +22,6 @@ Kind: TypeAlias = Literal[
 ]
 Namespace: TypeAlias = Literal["value", "target", "space"]
 """Targets and spaces have names of their own; all the others share one set."""
-GLOBAL_KINDS = frozenset({"block", "constant", "target", "space", "file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +80,6 @@ class Names:
         index = bisect_right(self._starts, offset) - 1
         found = self.occurrences[index] if index >= 0 else None
         return found if found is not None and offset <= found.span.end else None
-
-    def visible(self, offset: int) -> list[Definition]:
-        """What can be named at an offset, besides the names of used files: bindings from their end on."""
-        return [
-            each
-            for each in self.definitions
-            if each.scope.start <= offset <= each.scope.end
-            and (each.kind in GLOBAL_KINDS or each.node.span.end <= offset or each.kind == "index")
-        ]
 
     def parameter(self, block: Definition, name: str) -> Definition | None:
         """A block's parameter by name."""

@@ -97,8 +97,10 @@ class SpaceServer(LanguageServer):
 
 def make_server() -> SpaceServer:
     """A server with every request that it answers; `start_io` or `start_tcp` runs it."""
-    # pygls writes the traceback of a refused request on standard error; the client has the message.
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    # They write tracebacks on standard error: of refused requests, whose message the client has, and of the
+    # `SystemExit` that ends a session over TCP.
+    for name in ("pygls", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     server = SpaceServer()
     for method, handler, options in _HANDLERS:
         server.feature(method, options)(handler)

@@ -93,13 +93,6 @@ def test_a_local_name_shadows_nothing_outside_its_braces() -> None:
     assert meanings[0] == meanings[1] != meanings[2] == meanings[3]
 
 
-def test_what_can_be_named_at_a_place() -> None:
-    found = names(BODY)
-    inside = {each.name for each in found.visible(BODY.index("conv(half"))}
-    assert inside == {"width", "unit", "s", "phone", "out", "stride", "half", "i"}
-    assert {each.name for each in found.visible(0)} == {"width", "unit", "s", "phone"}
-
-
 def test_the_nodes_around_a_place() -> None:
     file, _ = parse(Source("a.space", BODY))
     assert file is not None

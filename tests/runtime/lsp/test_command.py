@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -58,13 +59,21 @@ def test_over_tcp() -> None:
     client = Client("--tcp", str(port))
     try:
         with connected(port, client) as connection:
-            body = json.dumps(
-                {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {}}}
-            )
-            connection.sendall(f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
-            assert connection.recv(15) == b"Content-Length:"
+            send(connection, id=1, method="initialize", params={"capabilities": {}})
+            send(connection, id=2, method="shutdown")
+            send(connection, method="exit")
+            received = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert received.count(b"Content-Length:") == 2
+        assert client.process.wait() == 0
+        assert client.process.stderr is not None
+        assert client.process.stderr.read() == b""
     finally:
         client.close()
+
+
+def send(connection: socket.socket, **message: Any) -> None:
+    body = json.dumps({"jsonrpc": "2.0", **message})
+    connection.sendall(f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
 def connected(port: int, client: Client) -> socket.socket:
