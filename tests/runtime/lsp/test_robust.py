@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -41,11 +42,9 @@ def test_every_request_is_answered(edits: list[tuple[int, str, int]], where: flo
     completion.signature_help(documents, path, offset)
     navigation.definition(documents, path, offset, "utf-16")
     named = navigation.references(documents, path, offset, "utf-16", True)
-    try:
+    with suppress(CannotRename):
         edit = navigation.renamed(documents, path, offset, "a_fresh_name", "utf-16")
         assert sum(map(len, (edit.changes or {}).values())) == len(named)
-    except CannotRename as reason:
-        assert str(reason)
     symbols.formatting(source, "utf-16")
     member = documents.project.member(path)
     if member is not None:
