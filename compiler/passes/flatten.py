@@ -111,12 +111,17 @@ def _decisions_at(graph: Graph, node: Node) -> set[str]:
 
 
 def _seeds(graph: Graph) -> list[_Region]:
+    """The nodes that depend on decisions; those that a value of an open type joins are one region from the start."""
     regions: list[_Region] = []
     for node in graph.nodes:
         decisions = _decisions_at(graph, node)
         if decisions and node.op != INPUT:
-            regions = _merged(graph, [*regions, _Region({node.name}, decisions)])
-    return regions
+            region = _Region({node.name}, decisions)
+            for before in [each for each in regions if _joined(graph, each, region)]:
+                regions.remove(before)
+                region = _Region(before.nodes | region.nodes, before.decisions | region.decisions)
+            regions.append(region)
+    return _merged(graph, regions)
 
 
 def _merged(graph: Graph, regions: list[_Region]) -> list[_Region]:
