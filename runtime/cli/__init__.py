@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import bundles, costs, editor, experiments, language, machine, pictures, spaces, tables
+from runtime.cli import architectures, bundles, costs, editor, experiments, language, machine, pictures, spaces, tables
 from runtime.cli.common import flush_output
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for function in _COMMANDS:
     app.command()(function)
+app.add_typer(architectures.app, name="arch")
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(machine.records_app, name="records")
 app.add_typer(tables.app, name="table")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from compiler.architecture import Architecture
     from compiler.ir.graph import SpaceGraph
 
+FeasibleOnly = Annotated[
+    bool, typer.Option("--feasible", help="only networks that keep the limits of the space (`require`)")
+]
 ArchitectureFile = Annotated[Path | None, typer.Option("--arch", help="an architecture file")]
 
 
@@ -44,6 +49,13 @@ def load_architecture(path: Path | None, space: SpaceGraph) -> Architecture:
 def count(
     file: SpaceFile,
     space: SpaceName = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", metavar="DECISION=CHOICE", help="count networks with this choice; may be repeated"
+        ),
+    ] = None,
+    feasible: FeasibleOnly = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Count the networks of a space, exactly: distinct assignments of the decisions that exist.
@@ -51,26 +63,44 @@ def count(
     In JSON `size` is text, as it may not fit a number, and `mixed_ops` is null where the decisions depend on
     each other too much for mixed ops.
 
-    Example: onepath count examples/proxyless_mobile.space
+    Example: onepath count examples/nas_bench_macro.space --with stage.layer1.path=one
     """
+    from compiler.architecture import choice_from_text
     from compiler.counting import Counter
-    from compiler.ir.graph import decisions_of
-    from compiler.passes.flatten import CannotFlatten, flatten, mixed_nodes
+    from compiler.limits import count_feasible
+    from compiler.passes.flatten import CannotFlatten, count_mixed_ops
+    from runtime.cli.limits import latencies
 
     graph = load_space(file, space)
-    size, decisions = Counter(graph).size(), len(list(decisions_of(graph.graph)))
+    counter = Counter(graph, dict(choice_from_text(graph, text) for text in with_ or ()))
+    size = count_feasible(counter, latencies(file)) if feasible else counter.size()
     try:
-        mixed_ops = len(mixed_nodes(flatten(graph)))
+        mixed_ops = count_mixed_ops(graph)
     except CannotFlatten:
         mixed_ops = None
     if form is Answer.JSON:
+        decisions = len(graph.decisions)
         write_json({"space": graph.name, "size": str(size), "decisions": decisions, "mixed_ops": mixed_ops})
     else:
-        print(f"{graph.name}: {size:,} networks, {decisions} decisions, {_mixed(mixed_ops)}")
+        some = "feasible " if feasible else ""
+        networks, decisions = counted(size, f"{some}network"), counted(len(graph.decisions), "decision")
+        print(f"{graph.name}: {networks}, {decisions}, {_mixed(mixed_ops)}")
 
 
 def _mixed(number: int | None) -> str:
-    return f"{number} mixed ops" if number is not None else "decisions too entangled for mixed ops"
+    return counted(number, "mixed op") if number is not None else "decisions too entangled for mixed ops"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 network`, `1,024 networks`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+class Evenly(StrEnum):
+    """What is drawn evenly."""
+
+    NETWORKS = "networks"
+    DECISIONS = "decisions"
 
 
 @command
@@ -79,13 +109,32 @@ def sample(
     space: SpaceName = None,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="how many")] = 1,
     seed: Annotated[int, typer.Option(help="the seed of the random stream")] = 0,
+    by: Annotated[
+        Evenly,
+        typer.Option(help="draw evenly over networks, or over the options of each decision that exists"),
+    ] = Evenly.NETWORKS,
+    feasible: FeasibleOnly = False,
 ) -> None:
-    """Draw architectures uniformly over the networks of a space, one JSON object a line.
+    """Draw architectures evenly and with replacement, one JSON object a line.
 
     Example: onepath sample examples/quickstart.space -n 3 --seed 7
     """
-    from compiler.architecture import sample as draw
+    from itertools import islice
+
+    from compiler.architecture import draws
+    from compiler.limits import feasible as kept
+    from runtime.cli.limits import latencies
+
+    graph = load_space(file, space)
+    drawn = draws(graph, seed, by.value)
+    if feasible:
+        drawn = kept(graph, drawn, latencies(file))
+    write_architectures(islice(drawn, number))
+
+
+def write_architectures(architectures: Iterable[Architecture]) -> None:
+    """Print architectures, one JSON object a line."""
     from compiler.architecture import to_json
 
-    for architecture in draw(load_space(file, space), number, seed):
+    for architecture in architectures:
         print(json.dumps(to_json(architecture)))
