@@ -10,12 +10,14 @@ from typing import Literal as OneOf
 
 from compiler.ir.expression import Literal, Scalar, Value, show
 from compiler.ir.graph import Decision
-from compiler.lower.place import Ties, key_of
+from compiler.lower.place import Key, Ties, key_of
 from compiler.lower.scope import Context, Problem
 from compiler.lower.values import OPTIONS_CAP
 from dsl import syntax
 from dsl.diagnostic import Note
 from dsl.source import Span
+
+Kind = OneOf["value", "path"]
 
 
 @dataclass
@@ -24,39 +26,54 @@ class Decisions:
 
     paths: set[str] = field(default_factory=set)
     blocks: dict[str, Ties] = field(default_factory=dict)
-    _called: dict[str, Span] = field(default_factory=dict)
+    _called: dict[tuple[str, Key], Span] = field(default_factory=dict)
 
     def value(self, options: Sequence[Literal], span: Span, context: Context) -> Value:
         """A decision between values as an expression; one with a single option is that option."""
-        if len(options) == 1:
-            return options[0]
-        return self.declare(options, "value", span, context.label or "choice", context).choice
+        decision = self.declare(options, "value", span, context.label or "choice", context)
+        return options[0] if decision is None else decision.choice
 
     def declare(
         self,
         options: Sequence[Literal],
-        kind: OneOf["value", "path"],
+        kind: Kind,
         span: Span,
         name: str,
         context: Context,
-    ) -> Decision:
+    ) -> Decision | None:
         """Make a decision where `context` stands; in a tied block find the one that its other instances made.
+
+        None where there is one option, and nothing to decide.
 
         Raises:
             Problem: another instance has other options.
         """
-        ties = context.place.ties
-        decision = ties.decisions.get(key_of(span)) if ties else None
-        if decision is None:
-            path = self._unique(_path(name, context))
-            decision = Decision(path, tuple(options), kind, span)
-            if ties:
-                ties.decisions[key_of(span)] = decision
-                self._called[path] = _call(span, context)
-        elif decision.options != tuple(options):
-            raise _differs(decision, options, span, self._called[decision.path])
+        decision = self._tied(options, kind, span, name, context) if context.place.ties else None
+        if len(options) == 1:
+            return None
+        decision = decision or self._new(options, kind, span, name, context)
         context.scope.declare(replace(decision, condition=context.when))
         return decision
+
+    def _tied(
+        self, options: Sequence[Literal], kind: Kind, span: Span, name: str, context: Context
+    ) -> Decision:
+        """What the first instance decided here; it is made if this is the first."""
+        assert context.place.ties is not None
+        made, key = context.place.ties.decisions, key_of(span)
+        if key not in made:
+            made[key] = self._new(options, kind, span, name, context)
+            self._called[made[key].path, key] = _call(span, context)
+        elif made[key].options != tuple(options):
+            raise _differs(made[key], options, span, self._called[made[key].path, key])
+        return made[key]
+
+    def _new(
+        self, options: Sequence[Literal], kind: Kind, span: Span, name: str, context: Context
+    ) -> Decision:
+        # What is no decision draws no name.
+        path = self._unique(_path(name, context)) if len(options) > 1 else ""
+        return Decision(path, tuple(options), kind, span)
 
     def tied_block(self, block: syntax.Block) -> Ties:
         """What all instances of a tied block share."""

@@ -78,13 +78,12 @@ def count(
         mixed_ops = count_mixed_ops(graph)
     except CannotFlatten:
         mixed_ops = None
+    decisions = len(graph.decisions)
     if form is Answer.JSON:
-        decisions = len(graph.decisions)
         write_json({"space": graph.name, "size": str(size), "decisions": decisions, "mixed_ops": mixed_ops})
     else:
-        some = "feasible " if feasible else ""
-        networks, decisions = counted(size, f"{some}network"), counted(len(graph.decisions), "decision")
-        print(f"{graph.name}: {networks}, {decisions}, {_mixed(mixed_ops)}")
+        networks = counted(size, "feasible network" if feasible else "network")
+        print(f"{graph.name}: {networks}, {counted(decisions, 'decision')}, {_mixed(mixed_ops)}")
 
 
 def _mixed(number: int | None) -> str:

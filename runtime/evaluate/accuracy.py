@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +50,7 @@ def recalibrate(module: nn.Module, forward: Forward, batches: Iterable[Tensor]) 
         with torch.no_grad():
             for index, batch in enumerate(batches):
                 for norm in norms:
-                    norm.settings["momentum"] = 1 / (index + 1)
+                    norm.settings["momentum"] = Fraction(1, index + 1)
                 forward(batch)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
