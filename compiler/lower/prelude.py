@@ -10,7 +10,6 @@ from importlib.resources import files
 
 from dsl import syntax
 from dsl.parser import parsed
-from dsl.references import children
 from dsl.source import Source
 
 NAMES = frozenset({"separable", "squeeze_excite", "self_attention", "mlp", "transformer_layer"})
@@ -42,21 +41,23 @@ def blocks() -> Mapping[str, syntax.Block]:
 
 def _read(node: syntax.Node) -> Iterator[str]:
     """The bare names that are read in a tree."""
-    pending = [node]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, syntax.Ref):
-            yield each.name
-        pending += children(each)
+    return (each.name for each in _nodes(node) if isinstance(each, syntax.Ref))
 
 
 def _defined(file: syntax.File) -> Iterator[str]:
     """The names that a file binds anywhere."""
-    pending: list[syntax.Node] = [file]
-    while pending:
-        each = pending.pop()
+    for each in _nodes(file):
         if isinstance(each, syntax.Block | syntax.Constant | syntax.Param | syntax.Bind | syntax.Input):
             yield each.name or ""
         elif isinstance(each, syntax.Repeat):
             yield each.index or ""
+
+
+def _nodes(root: syntax.Node) -> Iterator[syntax.Node]:
+    # Imported here: most files name no block of the prelude.
+    from dsl.references import children
+
+    pending = [root]
+    while pending:
+        yield (each := pending.pop())
         pending += children(each)
