@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -13,8 +14,8 @@ from compiler.kernel import FP32_BYTES
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters (batch norm's scale and shift included), multiply-accumulates of convolutions and linear
-    layers, and the peak of activation memory in bytes (batch 1, fp32, canonical order, weights not counted).
+    """Parameters (scales and shifts of norms included), multiply-accumulates of convolutions, linear layers and
+    attention, and the peak of activation memory in bytes (batch 1, fp32, canonical order, weights not counted).
     """
 
     params: int
@@ -29,7 +30,7 @@ def cost(network: Network) -> Cost:
     sizes = {node.name: node.type.sizes for node in graph.nodes}
     return Cost(
         sum(node_params(node, sizes[node.inputs[0]]) for node in nodes),
-        sum(node_macs(node, sizes[node.inputs[0]]) for node in nodes),
+        sum(node_macs(node, [sizes[operand] for operand in node.inputs]) for node in nodes),
         peak_memory_bytes(network),
     )
 
@@ -39,9 +40,9 @@ def node_params(node: Node, operand: Dimensions) -> int:
     return sum(prod(shape) for shape in OPERATORS[node.op].weights(operand, node.settings).values())
 
 
-def node_macs(node: Node, operand: Dimensions) -> int:
+def node_macs(node: Node, operands: Sequence[Dimensions]) -> int:
     """The multiply-accumulates of one operator."""
-    return OPERATORS[node.op].macs(operand, node.type.sizes, node.settings)
+    return OPERATORS[node.op].macs(operands, node.type.sizes, node.settings)
 
 
 def peak_memory_bytes(network: Network) -> int:

@@ -15,8 +15,8 @@ from fractions import Fraction
 from functools import cached_property
 from math import prod
 
-from compiler.ir.expression import Literal, show
-from compiler.ir.ops import OPERATORS
+from compiler.ir.expression import Scalar, show
+from compiler.ir.ops import OPERATORS, pair
 from compiler.ir.types import Dimensions, TensorType
 
 FP32_BYTES = 4
@@ -27,11 +27,11 @@ class Step:
     """One operator of a kernel; operands count the kernel's inputs first, then earlier steps' results."""
 
     operator: str
-    attributes: tuple[tuple[str, Literal], ...]
+    attributes: tuple[tuple[str, Scalar], ...]
     operands: tuple[int, ...]
 
     @property
-    def settings(self) -> Mapping[str, Literal]:
+    def settings(self) -> Mapping[str, Scalar]:
         """The attributes by name."""
         return dict(self.attributes)
 
@@ -63,12 +63,12 @@ class Kernel:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one run."""
-        return sum(
-            OPERATORS[step.operator].macs(
-                self.values[step.operands[0]], self.values[len(self.inputs) + i], step.settings
-            )
-            for i, step in enumerate(self.steps)
-        )
+        return sum(self._macs(index) for index in range(len(self.steps)))
+
+    def _macs(self, index: int) -> int:
+        step = self.steps[index]
+        operands = [self.values[operand] for operand in step.operands]
+        return OPERATORS[step.operator].macs(operands, self.values[len(self.inputs) + index], step.settings)
 
     @property
     def arithmetic_macs(self) -> int:
@@ -77,13 +77,12 @@ class Kernel:
 
     def _arithmetic(self, index: int) -> int:
         step = self.steps[index]
-        operand, result = self.values[step.operands[0]], self.values[len(self.inputs) + index]
-        macs = OPERATORS[step.operator].macs(operand, result, step.settings)
         if step.operator not in ("conv", "depthwise"):
-            return macs
-        taps = [_taps(size, out, step.settings) for size, out in zip(operand[1:], result[1:], strict=True)]
-        window = int(step.settings["kernel"])
-        return macs * taps[0] * taps[1] // (result[1] * result[2] * window**2)
+            return self._macs(index)
+        operand, result = self.values[step.operands[0]], self.values[len(self.inputs) + index]
+        taps = [_taps(operand[axis + 1], result[axis + 1], step.settings, axis) for axis in (0, 1)]
+        window = prod(pair(step.settings, "kernel"))
+        return self._macs(index) * taps[0] * taps[1] // (result[1] * result[2] * window)
 
     @property
     def weights(self) -> tuple[tuple[int, str, Dimensions], ...]:
@@ -109,11 +108,10 @@ class Kernel:
         return f"f32 nhwc ({inputs}) " + "; ".join(_step_text(step) for step in self.steps)
 
 
-def _taps(size: int, out: int, settings: Mapping[str, Literal]) -> int:
-    """Window positions inside the input, over all outputs along one axis."""
-    kernel, stride, padding, dilation = (
-        int(settings[n]) for n in ("kernel", "stride", "padding", "dilation")
-    )
+def _taps(size: int, out: int, settings: Mapping[str, Scalar], axis: int) -> int:
+    """Window positions inside the input, over all outputs along one axis: 0 is down, 1 across."""
+    kernel, stride, padding = (pair(settings, name)[axis] for name in ("kernel", "stride", "padding"))
+    dilation = int(settings["dilation"])
     places = (y * stride - padding + k * dilation for y in range(out) for k in range(kernel))
     return sum(0 <= place < size for place in places)
 
@@ -165,7 +163,7 @@ def _read_step(text: str) -> Step:
     return Step(match[1], tuple((name, _read_literal(value)) for name, value in pairs), operands)
 
 
-def _read_literal(text: str) -> Literal:
+def _read_literal(text: str) -> Scalar:
     if text in ("true", "false"):
         return text == "true"
     fraction = Fraction(text)

@@ -129,6 +129,13 @@ def _gelu(reader: Reader, source: onnx.NodeProto) -> None:
     _elementwise("gelu")(reader, source)
 
 
+def _elu(reader: Reader, source: onnx.NodeProto) -> None:
+    alpha = attributes_of(source).get("alpha", 1.0)
+    if alpha != 1.0:
+        raise reader.refuse(source, f"alpha {alpha:g} is not supported; 1 is")
+    _elementwise("elu")(reader, source)
+
+
 def _batch_norm(reader: Reader, source: onnx.NodeProto) -> None:
     given = attributes_of(source)
     if given.get("training_mode", 0) or len([name for name in source.output if name]) != 1:
@@ -337,6 +344,7 @@ RULES: Mapping[str, Rule] = {
     "Constant": _constant,
     "Conv": _conv,
     "Dropout": _dropout,
+    "Elu": _elu,
     "Flatten": _reshape,
     "Gelu": _gelu,
     "Gemm": _gemm,
@@ -353,4 +361,5 @@ RULES: Mapping[str, Rule] = {
     "Sigmoid": _elementwise("sigmoid"),
     "Squeeze": _reshape,
     "Sum": _add,
+    "Tanh": _elementwise("tanh"),
 }

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from compiler.ir.graph import INPUT, MIXED, Graph, Network, Node
+from compiler.nets.forward import OVERWRITES
 from compiler.nets.mixed import MixedOp, Path
-from compiler.nets.modules import OVERWRITES, Operation, Run, initialise, register
+from compiler.nets.modules import Operation, Run, initialise, register
 
 _NEEDS_NO_RESULT = ("conv", "depthwise", "linear", "bn", "add")
 """Operators whose gradient does not look at their result, so that the next one may overwrite it."""

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from compiler.expected import path_decisions
 from compiler.ir.graph import SpaceGraph
+from compiler.nets.forward import Mode
 from compiler.nets.mixed import MixedOp
-from compiler.nets.modules import Mode, Operation, Run, initialise
+from compiler.nets.modules import Operation, Run, initialise
 from compiler.nets.network import GraphModule
 
 Paths = Sequence[int]

@@ -1,10 +1,11 @@
-"""Make a network ready for inference: batch norm folded into what precedes it, dropout left out.
+"""Make a network ready for inference: batch norm and layer scale folded into what precedes them, dropout left out.
 
 With running mean m, variance v, scale g and shift b, batch norm is the affine map y = s(x - m) + b with
 s = g / sqrt(v + eps), one per channel. After a convolution or linear layer that nothing else reads, and
 that belongs to the same decision unit, it goes into weights and bias. Anywhere else it stays as an affine
-layer of its own: a depthwise 1x1 convolution on an image, a diagonal linear layer elsewhere. Folding
-never crosses a decision, so that a candidate's kernels are the same in the latency table and the bundle.
+layer of its own: a depthwise 1x1 convolution on an image, a diagonal linear layer elsewhere. A
+layer scale is such a map without a shift. Folding never crosses a decision, so that a candidate's kernels
+are the same in the latency table and the bundle.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from compiler.ir.graph import INPUT, Graph, GraphBuilder, Network, Node
 from compiler.ir.ops import OPERATORS, complete
 
 Array = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
 Parameters = Mapping[str, Array]
 """Weights by `<node>.weight`, `.bias`, `.running_mean`, `.running_var`, in PyTorch's layouts."""
 
-_HOSTS = ("conv", "depthwise", "linear")
+FOLDED = ("bn", "layer_scale")
+"""Operators that are an affine map of each channel; none is left in a network that is ready for inference."""
+
+_HOSTS = ("conv", "depthwise", "conv_transpose", "linear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def _folds(graph: Graph) -> list[_Fold]:
     hosts: dict[str, str] = {node.name: node.name for node in graph.nodes if node.op in _HOSTS}
     folds = []
     for norm in graph.nodes:
-        if norm.op == "bn":
+        if norm.op in FOLDED:
             operand = norm.inputs[0]
             host = hosts.get(operand) if _can_take(graph, hosts.get(operand), operand, norm) else None
             hosts[norm.name] = host or norm.name
@@ -90,10 +95,10 @@ def _can_take(graph: Graph, host: str | None, operand: str, norm: Node) -> bool:
 
 def _folded(graph: Graph, folds: list[_Fold]) -> Graph:
     aliases = {fold.norm.name: fold.norm.inputs[0] for fold in folds if fold.host != fold.norm.name}
-    changed = {}
+    changed: dict[str, Node] = {}
     for fold in folds:
         host = graph[fold.host]
-        changed[host.name] = _affine(host) if host.op == "bn" else _with_bias(host)
+        changed[host.name] = _changed(host, fold.norm, changed.get(host.name, host))
     return _rebuild(graph, aliases, changed)
 
 
@@ -115,33 +120,60 @@ def _resolve(aliases: Mapping[str, str], name: str) -> str:
     return name
 
 
+def _changed(host: Node, norm: Node, sofar: Node) -> Node:
+    """What the host becomes with one more norm in it; a layer scale adds no bias."""
+    if host.op in FOLDED and sofar is host:
+        sofar = _affine(host)
+    return sofar if norm.op == "layer_scale" else _with_bias(sofar)
+
+
 def _with_bias(node: Node) -> Node:
     return replace(node, attributes=tuple({**node.settings, "bias": True}.items()))
 
 
 def _affine(norm: Node) -> Node:
-    """The layer that stands for a batch norm which nothing takes in."""
+    """The layer that stands for a norm which nothing takes in."""
     image = len(norm.type.dimensions) == 3
     op = "depthwise" if image else "linear"
     given: dict[str, Value] = {"kernel": 1} if image else {"out": norm.type.channels}
-    return replace(norm, op=op, attributes=tuple(complete(OPERATORS[op], {**given, "bias": True}).items()))
+    return replace(norm, op=op, attributes=tuple(complete(OPERATORS[op], {**given, "bias": False}).items()))
 
 
-def _fold_weights(host: Node, norm: Node, weights: dict[str, npt.NDArray[np.float64]]) -> None:
+def _fold_weights(host: Node, norm: Node, weights: dict[str, Double]) -> None:
     """Scale the host's weights and set its bias, in `weights`; the norm's own parameters go."""
+    scale, shift = _affine_map(norm, weights)
+    if host.name == norm.name:
+        image = len(norm.type.dimensions) == 3
+        weights[f"{host.name}.weight"] = np.ones((len(scale), 1, 1, 1)) if image else np.eye(len(scale))
+    weight = weights[f"{host.name}.weight"]
+    weights[f"{host.name}.weight"] = _scaled(host, weight, scale)
+    bias = weights.get(f"{host.name}.bias")
+    if bias is not None:
+        shift = bias * scale if shift is None else bias * scale + shift
+    if shift is not None:
+        weights[f"{host.name}.bias"] = shift
+
+
+def _affine_map(norm: Node, weights: dict[str, Double]) -> tuple[Double, Double | None]:
+    """Scale and shift of each channel, taken out of `weights`; None where nothing is shifted."""
+    if norm.op == "layer_scale":
+        return weights.pop(f"{norm.name}.weight"), None
     eps = norm.settings["eps"]
     assert isinstance(eps, int | Fraction)
     gain, shift, mean, variance = (
         weights.pop(f"{norm.name}.{part}") for part in ("weight", "bias", "running_mean", "running_var")
     )
     scale = gain / np.sqrt(variance + float(eps))
-    if host.op == "bn" and host.name == norm.name:
-        image = len(norm.type.dimensions) == 3
-        weights[f"{host.name}.weight"] = np.ones((len(scale), 1, 1, 1)) if image else np.eye(len(scale))
-    weight = weights[f"{host.name}.weight"]
-    weights[f"{host.name}.weight"] = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
-    bias = weights.get(f"{host.name}.bias", np.zeros_like(mean))
-    weights[f"{host.name}.bias"] = (bias - mean) * scale + shift
+    return scale, shift - mean * scale
+
+
+def _scaled(host: Node, weight: Double, scale: Double) -> Double:
+    """The weight with every output channel scaled."""
+    if host.op != "conv_transpose":
+        return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    groups = int(host.settings["groups"])  # type: ignore[arg-type]
+    grouped = weight.reshape(groups, -1, *weight.shape[1:])
+    return (grouped * scale.reshape(groups, 1, -1, 1, 1)).reshape(weight.shape)
 
 
 def parameter_shapes(network: Network) -> dict[str, tuple[int, ...]]:

@@ -1,8 +1,8 @@
 """Group a network into kernels: an operator with the elementwise operators that follow it.
 
-An elementwise operator joins the kernel of its latest operand where nothing else reads that operand and
-both belong to the same decision unit; the kernel then takes the operator's place in the order, where all
-its other operands stand. Groups never cross a decision, so what the latency table prices for a candidate
+An elementwise operator joins the kernel of its latest operand of its own type where nothing else reads that
+operand and both belong to the same decision unit; the kernel then takes the operator's place in the order,
+where all its other operands stand. Groups never cross a decision, so what the latency table prices for a candidate
 is what the bundle runs.
 """
 
@@ -16,6 +16,7 @@ from compiler.ir.graph import INPUT, MIXED, Graph, Network, Node
 from compiler.ir.ops import OPERATORS
 from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel, Step
+from compiler.passes.fold import FOLDED
 
 FREE = ("identity", "dropout")
 """Operators that do nothing when a network is run; their readers read their operand."""
@@ -75,10 +76,10 @@ def fuse_graph(graph: Graph) -> Plan:
     for node in graph.nodes:
         if node.op in (INPUT, MIXED) or node.op in FREE:
             continue
-        if node.op not in OPERATORS or node.op == "bn":
+        if node.op not in OPERATORS or node.op in FOLDED:
             raise ValueError(f"{node.name}: `{node.op}` cannot be in a kernel; fold or derive it first")
         operands = [alias[operand] for operand in node.inputs]
-        joined = _joinable(node, operands, readers, groups, position)
+        joined = _joinable(graph, node, operands, readers, groups, position)
         group = groups.pop(joined) if joined else _Group(node.unit)
         group.nodes.append(node)
         groups[node.name] = group
@@ -106,6 +107,7 @@ def _reader_counts(graph: Graph, alias: Mapping[str, str]) -> dict[str, int]:
 
 
 def _joinable(
+    graph: Graph,
     node: Node,
     operands: list[str],
     readers: Mapping[str, int],
@@ -114,7 +116,14 @@ def _joinable(
 ) -> str | None:
     if not OPERATORS[node.op].elementwise:
         return None
-    fitting = [o for o in operands if o in groups and readers[o] == 1 and groups[o].unit == node.unit]
+    fitting = [
+        operand
+        for operand in operands
+        if operand in groups
+        and readers[operand] == 1
+        and groups[operand].unit == node.unit
+        and graph[operand].type == node.type
+    ]
     return max(fitting, key=position.__getitem__, default=None)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from compiler.codegen.schedules import concat, dense, elementwise, mean, window
 from compiler.codegen.schedules.template import Schedule, Template, Unsupported, dissect
 from compiler.kernel import Kernel
+from compiler.passes.fold import FOLDED
+from compiler.passes.fuse import FREE
 from compiler.target import Target
 
 TEMPLATES: tuple[Template, ...] = (
@@ -26,7 +28,15 @@ def template_of(kernel: Kernel) -> Template:
     for template in TEMPLATES:
         if template.applies(kernel):
             return template
-    raise Unsupported(f"no schedule template writes `{kernel.steps[0].operator}`: {kernel.signature}")
+    raise Unsupported(
+        f"no schedule template writes `{kernel.steps[0].operator}` yet: a network with it can be trained and "
+        f"exported to ONNX, but not built ({kernel.signature})"
+    )
+
+
+def built_operators() -> frozenset[str]:
+    """The operators that a bundle can hold: those with a kernel, and those that need none."""
+    return frozenset((*FOLDED, *FREE, *(name for template in TEMPLATES for name in template.operators)))
 
 
 def candidates(kernel: Kernel, target: Target) -> list[Schedule]:

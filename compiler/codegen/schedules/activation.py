@@ -6,10 +6,14 @@ rational approximation of Eigen's and TVM's `fast_erf` (absolute error below 4e-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 from compiler.codegen.schedules.emit import Emitter, number, vector_type
 from compiler.codegen.tvm_api import Expr, tirx
+from compiler.ir.expression import Literal
+
+Settings = Mapping[str, Literal]
 
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 _ERF_NUMERATOR = (
@@ -70,7 +74,30 @@ def _gelu(emitter: Emitter, x: Expr, lanes: int) -> Expr:
     return number(0.5, lanes) * x * (number(1.0, lanes) + erf)
 
 
-FORMULAS: dict[str, Callable[[Emitter, Expr, int], Expr]] = {
+def _opaque(emitter: Emitter, x: Expr, lanes: int) -> Expr:
+    """`x` out of a register: TVM's analysis looks through named values, and its work grows with each function
+    that is applied to another by a factor."""
+    return emitter.let(emitter.register(x, lanes).get())
+
+
+def _tanh(emitter: Emitter, x: Expr, lanes: int) -> Expr:
+    power = exp(emitter, _opaque(emitter, x, lanes) * number(-2.0, lanes), lanes)
+    one = number(1.0, lanes)
+    return (one - power) / (one + power)
+
+
+def _elu(emitter: Emitter, x: Expr, lanes: int) -> Expr:
+    x, zero = _opaque(emitter, x, lanes), number(0.0, lanes)
+    return tirx.max(x, zero) + (exp(emitter, tirx.min(x, zero), lanes) - number(1.0, lanes))
+
+
+def _leaky_relu(emitter: Emitter, x: Expr, lanes: int, settings: Settings) -> Expr:
+    slope = settings["slope"]
+    assert isinstance(slope, int | Fraction)
+    return tirx.max(x, x * number(float(slope), lanes))
+
+
+_PLAIN: Mapping[str, Callable[[Emitter, Expr, int], Expr]] = {
     "relu": lambda emitter, x, lanes: tirx.max(x, number(0.0, lanes)),
     "relu6": lambda emitter, x, lanes: _clamp(x, 0.0, 6.0, lanes),
     "sigmoid": _sigmoid,
@@ -78,7 +105,18 @@ FORMULAS: dict[str, Callable[[Emitter, Expr, int], Expr]] = {
     "hswish": lambda emitter, x, lanes: x * _hsigmoid(emitter, x, lanes),
     "swish": lambda emitter, x, lanes: x * _sigmoid(emitter, x, lanes),
     "gelu": _gelu,
+    "tanh": _tanh,
+    "elu": _elu,
     "identity": lambda emitter, x, lanes: x,
     "zero": lambda emitter, x, lanes: number(0.0, lanes),
 }
-"""Elementwise operators of one operand: (emitter, x with its own name, lanes) -> result."""
+
+FORMULAS = (*_PLAIN, "leaky_relu")
+"""Elementwise operators of one operand."""
+
+
+def formula(emitter: Emitter, operator: str, settings: Settings, x: Expr, lanes: int) -> Expr:
+    """What an operator of `FORMULAS` makes of `x`, which has a name of its own."""
+    if operator == "leaky_relu":
+        return _leaky_relu(emitter, x, lanes, settings)
+    return _PLAIN[operator](emitter, x, lanes)

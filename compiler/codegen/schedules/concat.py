@@ -26,10 +26,11 @@ class Concat:
     """The template of `concat`."""
 
     name = "concat/1"
+    operators = ("concat",)
 
     def applies(self, kernel: Kernel) -> bool:
         """A concatenation first."""
-        return kernel.steps[0].operator == "concat"
+        return kernel.steps[0].operator in self.operators
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
         """A few vectors at a time."""

@@ -59,10 +59,11 @@ class Dense:
     """The template of `conv` and `linear`."""
 
     name = "dense/1"
+    operators = ("conv", "linear")
 
     def applies(self, kernel: Kernel) -> bool:
         """A convolution or a linear layer first."""
-        return kernel.steps[0].operator in ("conv", "linear")
+        return kernel.steps[0].operator in self.operators
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
         """Register tiles that `dense_candidates` thinks best, with their loop orders."""

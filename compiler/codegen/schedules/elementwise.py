@@ -9,6 +9,7 @@ from math import prod
 
 from compiler.codegen.schedules.emit import Emitter, load, offsets, split_lanes
 from compiler.codegen.schedules.template import (
+    ELEMENTWISE,
     Arguments,
     Array,
     Parameters,
@@ -26,6 +27,7 @@ class Elementwise:
     """The template of kernels whose steps are all elementwise."""
 
     name = "elementwise/1"
+    operators = ELEMENTWISE
 
     def applies(self, kernel: Kernel) -> bool:
         """No anchor."""

@@ -27,10 +27,11 @@ class Mean:
     """The template of `global_pool`."""
 
     name = "mean/1"
+    operators = ("global_pool",)
 
     def applies(self, kernel: Kernel) -> bool:
         """A global pooling first."""
-        return kernel.steps[0].operator == "global_pool"
+        return kernel.steps[0].operator in self.operators
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
         """About eight sums at a time."""

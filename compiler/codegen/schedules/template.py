@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compiler.codegen.schedules.activation import FORMULAS
+from compiler.codegen.schedules.activation import FORMULAS, formula
 from compiler.codegen.schedules.emit import CACHE_LINE, Emitter, integer, pointer, round_up, view
 from compiler.codegen.tvm_api import Expr, Statement, ir, statements, tirx
 from compiler.ir.ops import ACTIVATIONS, OPERATORS
@@ -29,6 +29,8 @@ Weights = Mapping[tuple[int, str], Array]
 """A kernel's constants by (step, name), in PyTorch's layouts."""
 
 LINE_VALUES = CACHE_LINE // FP32_BYTES
+ELEMENTWISE = (*FORMULAS, "add", "mul")
+"""Operators that may follow any other in its kernel."""
 
 
 class Unsupported(ValueError):
@@ -79,9 +81,13 @@ class Arguments:
 
 
 class Template(Protocol):
-    """One family of kernels and the code for it. `weights_size` counts fp32 values of the packed blob."""
+    """One family of kernels and the code for it."""
 
     name: str
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """What its kernels may begin with."""
 
     def applies(self, kernel: Kernel) -> bool:
         """Whether this template writes the kernel."""
@@ -142,7 +148,7 @@ def dissect(kernel: Kernel) -> Anatomy:
 
 
 def _elementwise(step: Step) -> bool:
-    return step.operator in FORMULAS or step.operator in ("add", "mul")
+    return step.operator in ELEMENTWISE
 
 
 def apply_epilogue(
@@ -165,7 +171,7 @@ def apply_epilogue(
 
 def _combine(emitter: Emitter, step: Step, operands: Sequence[Expr], lanes: int) -> Expr:
     if step.operator in FORMULAS:
-        return FORMULAS[step.operator](emitter, operands[0], lanes)
+        return formula(emitter, step.operator, step.settings, operands[0], lanes)
     result = operands[0]
     for other in operands[1:]:
         result = result + other if step.operator == "add" else result * other

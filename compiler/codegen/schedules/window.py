@@ -85,10 +85,11 @@ class Windowed:
     """The template of `depthwise`, `max_pool` and `avg_pool`."""
 
     name = "window/1"
+    operators = ("depthwise", "max_pool", "avg_pool")
 
     def applies(self, kernel: Kernel) -> bool:
         """A window over every channel by itself first."""
-        return kernel.steps[0].operator in ("depthwise", "max_pool", "avg_pool")
+        return kernel.steps[0].operator in self.operators
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
         """Tiles in the order of a simple count of cycles, the channels' loop outside first."""

@@ -27,6 +27,8 @@ ACTIVATION = {
     "hswish": F.hardswish,
     "swish": F.silu,
     "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "elu": F.elu,
     "identity": lambda x: x,
     "zero": lambda x: x * 0,
 }

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: E402
 
 from compiler.ir.graph import Network  # noqa: E402
 from compiler.ir.ops import ACTIVATIONS, OPERATORS  # noqa: E402
-from compiler.nets.modules import FORWARD  # noqa: E402
+from compiler.nets.forward import FORWARD  # noqa: E402
 from compiler.nets.network import build_network  # noqa: E402
 from tests.small_spaces import Wiring, derived, tiny_space  # noqa: E402
 
