@@ -104,7 +104,7 @@ class _Lowering:
         sizes = self._sizes(node.dimensions, wiring, outside)
         if not 1 <= len(sizes) <= 3:
             raise Problem("E0322", "an input has one to three dimensions", node.span)
-        name = outside.place.name(node.name or "input")
+        name = outside.place.node(node.name or "input")
         type_ = TensorType(sizes)
         outside.scope.builder.add(Node(name, INPUT, (), type_, span=node.span))
         return Tensor(name, type_, outside.scope)

@@ -201,7 +201,7 @@ class Expressions:
     def named(self, node: syntax.Named, context: Context) -> Meaning:
         """`… as name`: names the decision, or the instance of the block."""
         if isinstance(node.value, syntax.Call):
-            return self.call(node.value, context.but(instance=False), node.name)
+            return self.call(node.value, context, node.name)
         return self.value(node.value, context.but(label=node.name, bound=None))
 
     def call(self, node: syntax.Call, context: Context, instance: str | None = None) -> Meaning:

@@ -28,16 +28,24 @@ class Place:
         self.path = path
         self.ties = ties
         self._taken: dict[str, int] = {}
+        self._nodes: dict[str, int] = {}
 
     def name(self, base: str) -> str:
-        """A new path below this place."""
-        count = self._taken.get(base, 0) + 1
-        self._taken[base] = count
+        """A new path below this place: of a decision, or of a place."""
+        return self._new(base, self._taken)
+
+    def node(self, base: str) -> str:
+        """A new name of a node, which takes none from decisions: two decisions in a row are `path` and `path2`."""
+        return self._new(base, self._nodes)
+
+    def _new(self, base: str, taken: dict[str, int]) -> str:
+        count = taken.get(base, 0) + 1
+        taken[base] = count
         gap = "_" if base[-1].isdigit() else ""
         own = base if count == 1 else f"{base}{gap}{count}"
-        if count > 1 and own in self._taken:
-            return self.name(base)
-        self._taken.setdefault(own, 1)
+        if count > 1 and own in taken:
+            return self._new(base, taken)
+        taken.setdefault(own, 1)
         return f"{self.path}.{own}" if self.path else own
 
     def below(self, base: str, span: Span, iteration: int = 0) -> Place:

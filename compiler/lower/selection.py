@@ -181,7 +181,11 @@ class Selection(Expressions):
 
     def _candidate(self, branch: syntax.Branch, label: str, context: Context) -> Meaning:
         place = context.home.below(label.replace("#", "_"), branch.span)
-        return self.body(branch.body, context.within(place, instance=branch.label is None))
+        steps = branch.body.result.steps if branch.body.result else ()
+        # A subset's branch may go by the tensor that it starts at: then the calls in it have places of their own.
+        return self.body(
+            branch.body, context.within(place, instance=branch.label is None and len(steps) == 1)
+        )
 
     def select(
         self,
@@ -235,7 +239,7 @@ class Selection(Expressions):
         )
         inputs = tuple(operand.name for operand in operands)
         node = Node(
-            context.place.name(name), SELECT, inputs, type_, attributes, selector, candidates, span=span
+            context.place.node(name), SELECT, inputs, type_, attributes, selector, candidates, span=span
         )
         context.scope.builder.add(node)
         return Tensor(node.name, type_, context.scope)

@@ -94,6 +94,8 @@ class Wiring(Selection):
             return self.apply(self.value(step, context), (), step.span, context)
         if isinstance(step, syntax.Named) and isinstance(step.value, syntax.Ref):
             return self.apply(self.value(step.value, context), (), step.span, context, step.name)
+        if isinstance(step, syntax.Named) and isinstance(step.value, syntax.ChooseValue):
+            return self.apply(self.value(step, context), (), step.span, context)
         return self.value(step, context)
 
     def apply(
@@ -171,7 +173,7 @@ class Wiring(Selection):
         except ValueError as problem:
             raise Problem("E0301", str(problem), span) from None
         inputs = tuple(operand.name for operand in entered)
-        node = Node(context.place.name(name), name, inputs, result, attributes, span=span)
+        node = Node(context.place.node(name), name, inputs, result, attributes, span=span)
         context.scope.builder.add(node)
         return Tensor(node.name, result, context.scope)
 
@@ -215,7 +217,7 @@ class Wiring(Selection):
         """The place of a call: one of its own, but for a candidate that is that call."""
         if block.tied:
             return context.home.tied(instance or block.name, self.decisions.tied_block(block))
-        if context.instance and instance is None:
+        if context.instance:
             return context.place
         return context.home.below(instance or block.name, span)
 

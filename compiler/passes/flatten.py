@@ -64,11 +64,12 @@ def flatten(space: SpaceGraph) -> SpaceGraph:
     used = {path for region in regions for path in region.decisions}
     builder = GraphBuilder()
     names = {node.name: node.name for node in graph.nodes}
+    taken = set(names) - inside
     for node in graph.nodes:
         if node.name in exits:
-            mixed = _mixed(graph, node, exits[node.name], set(names.values()))
+            mixed = _mixed(graph, node, exits[node.name], taken)
             names[node.name] = builder.add(_renamed(mixed, names))
-            names[mixed.name] = mixed.name
+            taken.add(mixed.name)
         elif node.name not in inside:
             builder.add(_renamed(node, names))
     for decision in graph.decisions:

@@ -107,7 +107,7 @@ def test_candidates_picked_together_are_marked_together() -> None:
     (box,) = [box for box in drawn(graph).boxes if box.rows and box.rows[0].label == "n2"][:1]
     assert [line.text for line in box.lines] == ["add of those chosen"]
     assert [row.label for row in box.rows] == ["n2", "s0", "s1", "n1"]
-    choices = {"normal.nodes.n2": ("s0", "n1"), "normal.nodes.n2.s0.path": "sep_conv_3x3"}
+    choices = {"normal.nodes.n2": ("s0", "n1"), "normal.nodes.n2.s0.op.path": "sep_conv_3x3"}
     marked = next(box for box in drawn(graph, Marks(choices)).boxes if box.rows and box.rows[0].label == "n2")
     assert [cell.state for cell in marked.rows[0].cells] == ["chosen", "pale", "chosen"]
     assert [cell.label for cell in marked.rows[1].cells if cell.state == "chosen"] == ["sep_conv_3x3"]
