@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from compiler.codegen.pytorch_functions import FUNCTIONS, TAKES_NAMES, module_writer
 from compiler.codegen.pytorch_parts import Part
-from compiler.ir.expression import show
 from compiler.ir.graph import Graph, Node
 
 NAMES = ("x", "y", "z")
-
-FUNCTIONS: Mapping[str, Callable[[list[str], Node], str]] = {
-    **{
-        op: lambda operands, node, name=name: f"{name}({operands[0]})"  # type: ignore[misc]
-        for op, name in {
-            "relu": "F.relu",
-            "relu6": "F.relu6",
-            "sigmoid": "torch.sigmoid",
-            "hsigmoid": "F.hardsigmoid",
-            "hswish": "F.hardswish",
-            "swish": "F.silu",
-            "gelu": "F.gelu",
-            "zero": "torch.zeros_like",
-        }.items()
-    },
-    "identity": lambda operands, node: operands[0],
-    "add": lambda operands, node: " + ".join(operands),
-    "mul": lambda operands, node: " * ".join(operands),
-    "concat": lambda operands, node: (
-        f"torch.cat([{', '.join(operands)}], dim={1 if len(node.type.dimensions) == 3 else -1})"
-    ),
-    "global_pool": lambda operands, node: f"torch.mean({operands[0]}, dim=(2, 3))",
-    "dropout": lambda operands, node: (
-        f"F.dropout({operands[0]}, {float(node.settings['rate'])}, self.training)"  # type: ignore[arg-type]
-    ),
-    "max_pool": lambda operands, node: f"F.max_pool2d({operands[0]}, {_window(node)})",
-    "avg_pool": lambda operands, node: (
-        f"F.avg_pool2d({operands[0]}, {_window(node)}, count_include_pad=False)"
-    ),
-}
-"""What a node without weights is written as."""
-
-
-def _window(node: Node) -> str:
-    kernel, stride, padding = (show(node.settings[name]) for name in ("kernel", "stride", "padding"))
-    return f"{kernel}, stride={stride}, padding={padding}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +41,7 @@ def _items(part: Part, graph: Graph, owner: str) -> Iterator[_Item]:
             continue
         child, access = modules.get(name, (None, ""))
         if child is None:
-            yield _plain(graph[name])
+            yield _plain(graph[name], graph)
         elif child.node is not None:
             yield _module_call(child.node, access)
         else:
@@ -102,20 +66,16 @@ def _call(access: str) -> Callable[[list[str]], str]:
 
 
 def _module_call(node: Node, access: str) -> _Item:
-    if node.op == "bn" and len(node.type.dimensions) == 2:
-        return _Item(
-            node.name,
-            node.inputs,
-            lambda texts: f"{access}({texts[0]}.transpose(1, 2)).transpose(1, 2)",
-            False,
-        )
-    return _Item(node.name, node.inputs, _call(access), node.op == "bn")
+    write = module_writer(node)
+    if write is None:
+        return _Item(node.name, node.inputs, _call(access), node.op == "bn")
+    return _Item(node.name, node.inputs, lambda texts: write(texts[0], access, node), False)
 
 
-def _plain(node: Node) -> _Item:
+def _plain(node: Node, graph: Graph) -> _Item:
     function = FUNCTIONS[node.op]
-    unary = len(node.inputs) == 1 and node.op != "identity"
-    return _Item(node.name, node.inputs, lambda texts: function(texts, node), unary)
+    joins = len(node.inputs) == 1 and node.op not in TAKES_NAMES
+    return _Item(node.name, node.inputs, lambda texts: function(texts, node, graph), joins)
 
 
 class _Writer:
@@ -178,6 +138,8 @@ def is_chain(part: Part) -> bool:
     expected = part.entries
     for child in part.children.values():
         if child.exit is None or child.entries != expected or len(expected) != 1:
+            return False
+        if child.node is not None and module_writer(child.node) is not None:
             return False
         expected = [child.exit]
     covered = sum(len(child.nodes) for child in part.children.values())

@@ -14,11 +14,12 @@ from fractions import Fraction
 
 from torch import nn
 
+from compiler.codegen.pytorch_functions import square
 from compiler.ir.expression import Value
 from compiler.ir.graph import INPUT, Graph, Network, Node
-from compiler.ir.ops import OPERATORS
+from compiler.ir.ops import OPERATORS, channel_axis, pair
 
-Scalar = bool | int | float
+Scalar = bool | int | float | tuple[int, int]
 
 
 @dataclass
@@ -122,25 +123,43 @@ def renamed_keys(root: Part) -> dict[str, str]:
 def constructor(node: Node, graph: Graph) -> tuple[str, dict[str, Scalar], dict[str, Scalar]]:
     """The module of an operator with weights: class, arguments, and the defaults that need not be written."""
     operand, settings = graph[node.inputs[0]].type.sizes, node.settings
+    channels = operand[channel_axis(len(operand))]
     if node.op == "linear":
-        sizes = {"in_features": operand[-1], "out_features": _scalar(settings["out"])}
+        sizes = {"in_features": channels, "out_features": _scalar(settings["out"])}
         return "nn.Linear", {**sizes, "bias": _scalar(settings["bias"])}, {"bias": True}
     if node.op == "bn":
         kind = "nn.BatchNorm2d" if len(operand) == 3 else "nn.BatchNorm1d"
         numbers = {name: _scalar(settings[name]) for name in ("eps", "momentum")}
-        channels = operand[0] if len(operand) == 3 else operand[-1]
         return kind, {"num_features": channels, **numbers}, {"eps": 1e-5, "momentum": 0.1}
-    deep = node.op == "depthwise"
-    arguments = {
-        "in_channels": operand[0],
-        "out_channels": operand[0] if deep else _scalar(settings["out"]),
-        "kernel_size": _scalar(settings["kernel"]),
-        **{name: _scalar(settings[name]) for name in ("stride", "padding", "dilation")},
-        "groups": operand[0] if deep else _scalar(settings["groups"]),
-        "bias": _scalar(settings["bias"]),
+    if node.op == "layer_norm":
+        return (
+            "nn.LayerNorm",
+            {"normalized_shape": channels, "eps": _scalar(settings["eps"])},
+            {"eps": 1e-5},
+        )
+    if node.op in ("layer_scale", "class_token", "position_embedding"):
+        shape = OPERATORS[node.op].weights(operand, settings)["weight"]
+        sizes = {f"size{axis}": size for axis, size in enumerate(shape)}
+        return "Learned", {**sizes, "initial": _scalar(settings.get("initial", 0))}, {"initial": 0}
+    return _convolution(node, channels)
+
+
+def _convolution(node: Node, channels: int) -> tuple[str, dict[str, Scalar], dict[str, Scalar]]:
+    settings, deep = node.settings, node.op == "depthwise"
+    arguments: dict[str, Scalar] = {
+        "in_channels": channels,
+        "out_channels": channels if deep else _scalar(settings["out"]),
+        "kernel_size": square(pair(settings, "kernel")),
+        "stride": square(pair(settings, "stride")),
+        "padding": square(pair(settings, "padding")),
     }
-    defaults: dict[str, Scalar] = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
-    return "nn.Conv2d", arguments, defaults
+    names = [name for name in ("output_padding", "dilation") if name in settings]
+    arguments |= {name: _scalar(settings[name]) for name in names}
+    arguments["groups"] = channels if deep else _scalar(settings["groups"])
+    arguments["bias"] = _scalar(settings["bias"])
+    defaults: dict[str, Scalar] = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+    kind = "nn.ConvTranspose2d" if node.op == "conv_transpose" else "nn.Conv2d"
+    return kind, arguments, {**defaults, "bias": True}
 
 
 def _scalar(value: Value) -> Scalar:

@@ -21,7 +21,7 @@ from compiler.ir.graph import Graph, Network
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 100
-RESERVED = frozenset({"Network", "Parts", "Tensor", "F", "RENAMED"})
+RESERVED = frozenset({"Network", "Parts", "Learned", "Tensor", "F", "RENAMED"})
 """Names of the source's own, which no class may take."""
 
 
@@ -73,7 +73,7 @@ class ClassSource:
                 short = _free("_".join(name.split("/")[-2:]), set(named.values()))
                 slots.append(Slot(named.setdefault(column, short)))
         self.slots = tuple(slots)
-        self.arguments = tuple((name, type(column[0]).__name__) for column, name in named.items())
+        self.arguments = tuple((name, _annotation(column)) for column, name in named.items())
 
     @property
     def signature(self) -> str:
@@ -81,6 +81,14 @@ class ClassSource:
         parts = ["self", *(f"{name}: {kind}" for name, kind in self.arguments)]
         flat = f"({', '.join(parts)})"
         return flat if len(flat) < WIDTH - 24 else "(\n        " + ",\n        ".join(parts) + ",\n    )"
+
+
+def _annotation(column: Sequence[Scalar]) -> str:
+    """The type of the numbers of an argument."""
+    kinds = dict.fromkeys(
+        "tuple[int, int]" if isinstance(value, tuple) else type(value).__name__ for value in column
+    )
+    return " | ".join(kinds)
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -208,7 +216,9 @@ def _flat(call: str | _Call) -> str:
 
 def _render(network: Network, root: Part, classes: tuple[ClassSource, ...]) -> str:
     text = "\n".join(line for each in classes for line in (*each.shape.lines, *(m for _, m in each.modules)))
-    words = {"F": "F.", "torch": "torch.", "sequence": "sequence(", "Parts": "Parts("}
+    names = {"F": r"F\.", "torch": r"torch\."}
+    names |= {name: rf"{name}\(" for name in ("sequence", "Parts", "Learned", "attention")}
+    used = [name for name, pattern in names.items() if re.search(rf"(?<![\w.]){pattern}", text)]
     view = SourceView(
         _quotable(network.name),
         ", ".join(str(node.type) for node in network.graph.inputs),
@@ -216,7 +226,9 @@ def _render(network: Network, root: Part, classes: tuple[ClassSource, ...]) -> s
         tuple((_quotable(path), _quotable(show(choice))) for path, choice in network.choices.items()),
         classes,
         renamed_keys(root),
-        frozenset(name for name, mark in words.items() if mark in text),
+        frozenset(
+            [*used, *(["torch"] if "Learned" in used else []), *(["F"] if "attention" in used else [])]
+        ),
     )
     # Python is written, not HTML: escaping would spoil it.
     environment = Environment(

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compiler.ir.ops import pair
+from compiler.ir.ops.movement import scale_factor
 
 Mode = OneOf["train", "observe", "evaluate"]
 """`train`: batch norm uses the batch's statistics and updates the running ones, dropout is on.
@@ -128,7 +129,8 @@ def _resize(operands: Sequence[Tensor], weights: Weights, settings: Settings, mo
     """Bilinear as `F.interpolate` has it; nearest by exact indices, which `F.interpolate` rounds at times."""
     scale = Fraction(settings["scale"])
     if settings["bilinear"]:
-        return F.interpolate(operands[0], scale_factor=float(scale), mode="bilinear", align_corners=False)
+        factors = [scale_factor(scale, size) for size in operands[0].shape[2:]]
+        return F.interpolate(operands[0], scale_factor=factors, mode="bilinear", align_corners=False)
     if scale.denominator == 1:
         return F.interpolate(operands[0], scale_factor=scale.numerator)
     rows, columns = (

@@ -16,6 +16,7 @@ from compiler.ir.ops.operator import (
     ShapeRule,
     Shapes,
     TypeProblem,
+    channel_axis,
 )
 from compiler.ir.ops.table import ACTIVATIONS, MERGES, OPERATORS, SECTIONS
 from compiler.ir.ops.windows import pair
@@ -35,6 +36,7 @@ __all__ = [
     "ShapeRule",
     "Shapes",
     "TypeProblem",
+    "channel_axis",
     "complete",
     "pair",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import reduce
 
 from compiler.ir.expression import Value, apply, settle, show
@@ -65,6 +67,12 @@ def resize(operands: Sequence[TensorType], attributes: Attributes, demands: Dema
         message = f"`resize` by {show(attributes['scale'])} leaves nothing of {operands[0]}"
         demands.require(apply(">=", extent, 1), message)
     return (channels, *extents)
+
+
+def scale_factor(scale: int | Fraction, size: int) -> float:
+    """`scale` as the float whose product with `size`, rounded down, is floor(size scale): 49 (1 / 49) is not 1."""
+    factor = float(scale)
+    return factor if int(size * factor) >= int(size * scale) else math.nextafter(factor, math.inf)
 
 
 def flatten(operands: Sequence[TensorType], attributes: Attributes, demands: Demands) -> tuple[Value, ...]:

@@ -92,7 +92,9 @@ def _window(operand: TensorType, attributes: Attributes, demands: Demands, name:
     across = _extent(width, dilation, *[along_width(attributes, each) for each in names])
     extents = settle(down), settle(across)
     for extent in extents:
-        demands.require(apply(">=", extent, 1), f"the kernel of `{name}` does not fit into {operand} and its padding")
+        demands.require(
+            apply(">=", extent, 1), f"the kernel of `{name}` does not fit into {operand} and its padding"
+        )
     return extents
 
 

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from compiler.codegen.to_pytorch import to_pytorch  # noqa: E402
 from compiler.ir.graph import Network  # noqa: E402
 from compiler.nets.network import build_network  # noqa: E402
+from tests.compiler.operator_cases import CASES, NETWORKS, Case, case_name, one_operator  # noqa: E402
 from tests.small_spaces import Wiring, derived, mbconv, stacked_space, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -28,7 +29,11 @@ def check_equal(network: Network) -> str:
     written.load_state_dict(names["renamed"](weights) if "renamed" in names else weights)
     images = torch.randn(4, *network.graph.inputs[0].type.sizes)
     for mode in (True, False):
-        torch.testing.assert_close(written.train(mode)(images.clone()), reference.train(mode)(images.clone()))
+        results = []
+        for module in (written, reference):
+            torch.manual_seed(0)
+            results.append(module.train(mode)(images.clone()))
+        torch.testing.assert_close(*results)
     return source
 
 
@@ -106,6 +111,24 @@ def test_names_that_python_does_not_allow() -> None:
     )
     source = check_equal(Network('quoted """ name\\', wiring.build(value)))
     assert "'half.skip#2.conv1': 'half_.skip_2.conv1'," in source
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_name)
+def test_every_operator(case: Case) -> None:
+    check_equal(one_operator(*case))
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_networks_of_the_field(make: Callable[[], Network]) -> None:
+    check_equal(make())
+
+
+def test_a_norm_of_tokens_is_never_a_plain_call() -> None:
+    wiring = Wiring("block.")
+    value = wiring.put("norm", "bn", wiring.put("linear", "linear", wiring.enter((5, 6)), out=4))
+    wiring.prefix = ""
+    source = check_equal(Network("tokens", wiring.build(wiring.put("head", "linear", value, out=3))))
+    assert "class Block(" in source
 
 
 def test_a_network_of_nothing() -> None:
