@@ -217,6 +217,16 @@ def sample(space: SpaceGraph, number: int, seed: int, by: By = "networks") -> It
     return islice(draws(space, seed, by), number)
 
 
+def completed(space: SpaceGraph, choices: Mapping[str, Literal]) -> Architecture:
+    """The architecture of what a search chose.
+
+    Decisions without effect are in no mixed op, and so are not chosen: they take their first option.
+    """
+    return Architecture(
+        space.name, reach(space.graph, lambda decision: choices.get(decision.path, decision.options[0]))
+    )
+
+
 def only(space: SpaceGraph) -> Architecture:
     """The architecture of a space without a decision.
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.architecture import Architecture, only, to_json, validate
+from compiler.architecture import Architecture, completed, only, to_json, validate
 from compiler.ir.graph import Network
 from compiler.ir.text import print_network, print_space, read
 from compiler.passes.fuse import Plan, fuse
@@ -274,7 +274,7 @@ def _searched(run: Run) -> tuple[str, ...]:
         "probabilities": {name: dict(row) for name, row in result.probabilities.items()},
     }
     write_json(run.folder / SEARCH_RESULT, summary, "onepath.search/1")
-    written = _write_architecture(run, Architecture(run.experiment.space.name, result.choices))
+    written = _write_architecture(run, completed(run.experiment.space, result.choices))
     return (*written, SEARCH_RESULT, f"search/{result.parameters.name}", f"search/{result.log.name}")
 
 

@@ -52,7 +52,8 @@ class _Region:
 
 
 def flatten(space: SpaceGraph) -> SpaceGraph:
-    """The space with every decision in a mixed node; decisions without effect stay where they are declared.
+    """The space with every decision in a mixed node; decisions without effect stay where they are declared,
+    unless they depend on others.
 
     Raises:
         CannotFlatten: a group of decisions has more joint choices than a mixed op may have candidates.
@@ -73,7 +74,8 @@ def flatten(space: SpaceGraph) -> SpaceGraph:
         elif node.name not in inside:
             builder.add(_renamed(node, names))
     for decision in graph.decisions:
-        if decision.path not in used:
+        # What a condition reads is inside a mixed op now.
+        if decision.path not in used and decision.condition is True:
             builder.declare(decision)
     return replace(space, graph=builder.build(names[graph.output]))
 

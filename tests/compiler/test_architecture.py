@@ -9,12 +9,15 @@ import pytest
 from compiler.architecture import (
     Architecture,
     InvalidArchitecture,
+    completed,
     from_json,
     only,
     sample,
     to_json,
     validate,
 )
+from compiler.ir.verify import verify_space
+from compiler.passes.flatten import flatten, mixed_nodes
 from tests.compiler_spaces import shipped, space
 
 BODY = (
@@ -59,3 +62,18 @@ def test_a_space_without_decisions_needs_no_file() -> None:
     assert only(shipped("mobilenet_v2")).choices == {}
     with pytest.raises(InvalidArchitecture, match="22 decisions open"):
         only(shipped("quickstart"))
+
+
+def test_decisions_without_effect_are_completed() -> None:
+    graph = space(
+        "free = choose(1, 2)\nk = choose(1, 3)\nidle = if k == 3 then choose(4, 5) else 6\n"
+        "conv(if free + idle > 0 then 4 else 8, k) -> global_pool"
+    )
+    flat = verify_space(flatten(graph))
+    (mixed,) = mixed_nodes(flat)
+    assert [dict(each.choices) for each in mixed.candidates] == [{"k": 1}, {"k": 3}]
+    found = [completed(graph, dict(each.choices)) for each in mixed.candidates]
+    assert [validate(graph, each).choices for each in found] == [
+        {"free": 1, "k": 1},
+        {"free": 1, "k": 3, "idle": 4},
+    ]
