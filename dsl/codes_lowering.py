@@ -45,8 +45,8 @@ LOWERING_CODES = (
         "a size, a count or another number is not what its place takes",
         "Sizes and counts are integers from 1, paddings from 0, rates numbers from 0 to 1. A size that comes out as a\n"
         "fraction most often wants `//` or `divisible`.",
-        _space("repeat (in.channels / 2) { relu }"),
-        _space("repeat (in.channels // 2) { relu }"),
+        _space("conv(in.channels / 2, 3) -> conv(3, 3)"),
+        _space("conv(in.channels // 2, 3) -> conv(3, 3)"),
     ),
     Code(
         "E0306",
@@ -157,10 +157,26 @@ LOWERING_CODES = (
         asked=True,
     ),
     Code(
-        "E0399",
-        "this is not supported yet",
-        "The language says what this means, and this release does not do it. docs/language.md lists what is missing.",
-        "tied block a { conv(choose(3, 6), 3) -> conv(3, 3) }\n" + _space("a -> a"),
-        "block a { conv(choose(3, 6), 3) -> conv(3, 3) }\n" + _space("a -> a"),
+        "E0326",
+        "the instances of a tied block differ in what a decision chooses between",
+        "All instances of a tied block share its decisions, so that what is chosen in one is chosen in all. Each has\n"
+        "then the same candidates everywhere: what stands in the arguments of a call must not change them.",
+        "tied block unit(widest) { conv(3, choose(3, 5, widest)) }\n" + _space("unit(7) -> unit(9)"),
+        "tied block unit { conv(3, choose(3, 5, 7)) }\n" + _space("unit -> unit"),
+    ),
+    Code(
+        "E0327",
+        "a number of picks does not fit its options",
+        "`choose 2 of` picks without repetition: there are at least so many options, and the number is an integer,\n"
+        "from 1 for paths and from 0 for values.",
+        _space("add choose 4 of { relu | bn | identity }"),
+        _space("add choose 2 of { relu | bn | identity }"),
+    ),
+    Code(
+        "E0328",
+        "`contains` is asked of what is no set",
+        "A set is what `choose … of (…)` makes. Whether a value is one of several is asked with `==` and `or`.",
+        _space("n = choose(1, 2, 3)\nif n contains 2 { relu }"),
+        _space("n = choose 1..2 of (1, 2, 3)\nif n contains 2 { relu }"),
     ),
 )

@@ -62,20 +62,22 @@ def of_block(block: Block) -> Signature:
 def argument_problems(callee: Signature, args: Sequence[Arg], span: Span) -> Iterator[Diagnostic]:
     """What is wrong with the arguments of a call: unknown, given twice, too many, out of order, missing."""
     given: dict[str, Span] = {}
+    known = callee.names
+    first_named = next((index for index, arg in enumerate(args) if arg.name is not None), len(args))
     misplaced = False
     for index, arg in enumerate(args):
-        if arg.name is None and any(each.name is not None for each in args[:index]):
+        if arg.name is None and index > first_named:
             yield Diagnostic("E0124", "a positional argument stands after a named one", arg.span, "name it")
             misplaced = True
             continue
-        if arg.name is None and index >= len(callee.parameters):
+        if arg.name is None and index >= len(known):
             if not callee.variadic:
                 yield _too_many(callee, args[index:])
                 return
             continue
-        name = arg.name or callee.names[index]
-        if name not in callee.names:
-            near = nearest(name, callee.names)
+        name = arg.name or known[index]
+        if arg.name is not None and name not in known:
+            near = nearest(name, known)
             if near is not None:
                 given.setdefault(near, arg.span)
             hint = _takes(callee) if near is None else f"did you mean `{near}`?"

@@ -12,11 +12,16 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 ENUMERATION_CAP = 4096
 """Joint assignments looked at when a property must hold under all of them."""
+
+TERMS_CAP = 1000
+"""Terms of an expression over decisions: a few lines that double a value would make it longer than memory is."""
+
+_WORK_CAP = 400_000
 
 Scalar = int | Fraction | bool | str
 """A constant of the language; a `str` is the label of a path or the name of an operator."""
@@ -42,14 +47,26 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A function of the language applied to literals and expressions, at least one of them not literal."""
+    """A function of the language applied to literals and expressions, at least one of them not literal.
+
+    `terms` is how many functions and decisions stand in it, written out: what evaluating it costs.
+    """
 
     function: str
     arguments: tuple[Value, ...]
+    terms: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", 1 + sum(map(terms_of, self.arguments)))
 
 
 Expression = Choice | Apply
 Value = Literal | Expression
+
+
+def terms_of(value: object) -> int:
+    """How many functions and decisions stand in a value."""
+    return value.terms if isinstance(value, Apply) else 1
 
 
 def is_symbolic(value: object) -> bool:
@@ -197,7 +214,10 @@ def _without_neutral(function: str, arguments: tuple[Value, ...]) -> Value:
             return left
         if function in "+*" and left == _NEUTRAL[function]:
             return right
-    return Apply(function, tuple(arguments))
+    applied = Apply(function, tuple(arguments))
+    if applied.terms > TERMS_CAP:
+        raise ValueProblem(f"a value that depends on decisions in more than {TERMS_CAP} terms")
+    return applied
 
 
 def both(left: Value, right: Value) -> Value:
@@ -260,9 +280,17 @@ def assignments(choices: Mapping[str, Choice], cap: int = ENUMERATION_CAP) -> It
         ValueProblem: there are more than `cap`.
     """
     if math.prod(len(choice.options) for choice in choices.values()) > cap:
-        raise ValueProblem(f"it depends on more than {cap} combinations of {', '.join(choices)}")
+        raise ValueProblem(f"it depends on more than {cap:,} combinations of {_few(list(choices))}")
     for options in itertools.product(*[choice.options for choice in choices.values()]):
         yield dict(zip(choices, options, strict=True))
+
+
+def _few(paths: list[str]) -> str:
+    return (
+        ", ".join(paths)
+        if len(paths) <= 4
+        else f"{', '.join(paths[:3])} and {len(paths) - 3} other decisions"
+    )
 
 
 def settle(value: Value, cap: int = 256) -> Value:
@@ -270,28 +298,73 @@ def settle(value: Value, cap: int = 256) -> Value:
     if not is_symbolic(value):
         return value
     choices = choices_of(value)
-    if math.prod(len(choice.options) for choice in choices.values()) > cap:
+    if math.prod(len(choice.options) for choice in choices.values()) > _affordable(cap, value):
         return value
-    seen = {evaluate(value, assignment) for assignment in assignments(choices)}
-    return seen.pop() if len(seen) == 1 else value
+    values = (evaluate(value, assignment) for assignment in assignments(choices))
+    first = next(values)
+    return first if all(each == first for each in values) else value
+
+
+def _affordable(cap: int, value: Value) -> int:
+    """How many assignments of a value's decisions may be looked at: fewer where it is long."""
+    return min(cap, _WORK_CAP // terms_of(value))
 
 
 def counterexample(condition: Value) -> Assignment | None:
     """An assignment under which `condition` is false, or None if it always holds."""
-    for assignment in assignments(choices_of(condition)):
+    for assignment in assignments(choices_of(condition), _affordable(ENUMERATION_CAP, condition)):
         if not evaluate(condition, assignment):
             return assignment
     return None
 
 
+_TIGHTNESS = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "contains"), 4),
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "//": 6,
+    "%": 6,
+    "neg": 7,
+}
+"""How strongly an operator binds, as in the language."""
+
+
 def show(value: Value) -> str:
-    """The text of a value, as the graph's text form and messages print it."""
+    """The text of a value in messages, as the language writes it; a decision goes by its path."""
+    return _spelled(value, 0)
+
+
+def _spelled(value: Value, least: int) -> str:
+    """The text of a value, in parentheses where it binds less than its place asks for."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return f"{{{', '.join(show(member) for member in value)}}}"
+        return f"{{{', '.join(map(show, value))}}}"
     if isinstance(value, Choice):
-        return f"${value.path}"
-    if isinstance(value, Apply):
-        return f"({value.function} {' '.join(show(argument) for argument in value.arguments)})"
-    return str(value)
+        return value.path
+    if not isinstance(value, Apply):
+        return str(value)
+    tight = _TIGHTNESS.get(value.function, 0)
+    text = _spelled_function(value, tight)
+    return f"({text})" if tight < least and value.function not in _CALLED else text
+
+
+_CALLED = ("min", "max", "divisible")
+
+
+def _spelled_function(value: Apply, tight: int) -> str:
+    if value.function in _CALLED:
+        return f"{value.function}({', '.join(map(show, value.arguments))})"
+    if value.function == "if":
+        condition, then, otherwise = (_spelled(each, 1) for each in value.arguments)
+        return f"if {condition} then {then} else {otherwise}"
+    *left, last = value.arguments
+    if not left:
+        return f"-{_spelled(last, tight)}" if value.function == "neg" else f"not {_spelled(last, tight)}"
+    # Comparisons do not chain: both sides stand in parentheses.
+    return f"{_spelled(left[0], tight + (tight == 4))} {value.function} {_spelled(last, tight + 1)}"

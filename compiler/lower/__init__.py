@@ -19,6 +19,7 @@ from compiler.lower.values import as_tensor
 from compiler.lower.wiring import Wiring
 from dsl import syntax
 from dsl.diagnostic import Diagnostic, DiagnosticError, Note, has_errors, in_order
+from dsl.source import Span
 from dsl.suggest import listed
 from dsl.units import dimension, in_units_of
 
@@ -27,6 +28,7 @@ METRICS = ("macs", "params", "peak_memory", "latency")
 
 Make = Callable[[Mapping[str, syntax.Block], Mapping[str, Meaning], Report], Wiring]
 """Makes what lowers a file: `Wiring`, or one that watches as well."""
+_MOST_CALLS = 4
 FRAMES = 20_000
 """Python frames that lowering may take: 64 nested calls of blocks, each with expressions 128 levels deep."""
 
@@ -51,9 +53,7 @@ class _Lowering:
     make: Make = Wiring
 
     def report(self, problem: Problem, context: Context | None = None) -> None:
-        calls = context.calls if context else ()
-        chain = [Note(f"in this call of `{name}`", span) for name, span in reversed(calls[-4:])]
-        notes = (*problem.notes, *chain)
+        notes = (*problem.notes, *_chain(context.calls if context else ()))
         diagnostic = Diagnostic(problem.code, problem.message, problem.span, problem.hint, notes)
         place = (problem.code, problem.span.source.name, problem.span.start)
         if place not in {(d.code, d.span.source.name, d.span.start) for d in self.found}:
@@ -103,7 +103,8 @@ class _Lowering:
     def _input(self, node: syntax.Input, wiring: Wiring, outside: Context) -> Tensor:
         sizes = self._sizes(node.dimensions, wiring, outside)
         if not 1 <= len(sizes) <= 3:
-            raise Problem("E0322", "an input has one to three dimensions", node.span)
+            hint = "leave out the batch: write `[channels, height, width]`" if len(sizes) == 4 else None
+            raise Problem("E0322", "an input has one to three dimensions", node.span, hint)
         name = outside.place.node(node.name or "input")
         type_ = TensorType(sizes)
         outside.scope.builder.add(Node(name, INPUT, (), type_, span=node.span))
@@ -117,7 +118,9 @@ class _Lowering:
             wanted = TensorType(self._sizes(declared.dimensions, wiring, outside))
             if wanted != output.type:
                 message = f"the space gives {output.type}, its `output` says {wanted}"
-                raise Problem("E0323", message, declared.span)
+                last = space.body.result.steps[-1].span if space.body.result else space.span
+                notes = (Note(f"this gives {output.type}", last),)
+                raise Problem("E0323", message, declared.span, notes=notes)
 
     def _limit(self, cap: syntax.Cap, wiring: Wiring, outside: Context) -> Limit:
         if cap.metric not in METRICS:
@@ -132,6 +135,13 @@ _BASE_UNITS = {
     "peak_memory": ("bytes", ""),
     "latency": ("time", "ms"),
 }
+
+
+def _chain(calls: Sequence[tuple[str, Span]]) -> list[Note]:
+    """The calls that lead to a place, innermost first: few of them, each place once, the outermost always."""
+    places = dict.fromkeys(reversed(calls))
+    notes = [Note(f"in this call of `{name}`", span) for name, span in places]
+    return notes if len(notes) <= _MOST_CALLS else [*notes[: _MOST_CALLS - 1], notes[-1]]
 
 
 def _bound(cap: syntax.Cap, wiring: Wiring, outside: Context) -> Value:

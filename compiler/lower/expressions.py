@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from compiler.ir.expression import Literal, Scalar, Value, apply, both, is_symbolic, settle, show
+from compiler.ir.expression import (
+    Literal,
+    Scalar,
+    Value,
+    ValueProblem,
+    apply,
+    both,
+    is_symbolic,
+    settle,
+    show,
+)
 from compiler.ir.ops import OPERATORS
 from compiler.lower import values
 from compiler.lower.decisions import Decisions, subsets
@@ -26,6 +36,7 @@ from dsl.source import Span
 from dsl.suggest import did_you_mean
 
 Report = Callable[[Problem, Context], None]
+_FACTOR = "let the decision be a factor: `choose(1, 2) * width`"
 
 
 @dataclass
@@ -44,21 +55,23 @@ class Expressions:
         """What an expression means; wiring in it is applied to what reaches it."""
         return getattr(self, _METHODS[type(node)])(node, context)  # type: ignore[no-any-return]
 
-    def guarded(self, function: Callable[[], Meaning], context: Context) -> Meaning:
-        """What `function` gives, or poison where it reports a mistake."""
+    def guarded(self, function: Callable[[], Meaning], span: Span, context: Context) -> Meaning:
+        """What `function` gives, or poison where it reports a mistake, at `span` if it names no other place."""
         try:
             return function()
         except Exhausted:
             raise
         except Problem as problem:
             self.report(problem, context)
+        except ValueProblem as problem:
+            self.report(Problem("E0301", str(problem), span), context)
         except Poisoned:
             pass
         return POISON
 
     def bound(self, node: syntax.Expr, context: Context) -> Meaning:
         """What an expression means to the name it is bound to: poison where it is wrong."""
-        return self.guarded(lambda: self.value(node, context), context)
+        return self.guarded(lambda: self.value(node, context), node.span, context)
 
     def number(self, node: syntax.Number, context: Context) -> Meaning:
         return node.value
@@ -117,6 +130,8 @@ class Expressions:
     def binary(self, node: syntax.Binary | syntax.Compare, context: Context) -> Meaning:
         left = values.as_value(self.value(node.left, context), node.left.span)
         right = values.as_value(self.value(node.right, context), node.right.span)
+        if node.operator == "contains":
+            values.demand_set(left, node.left.span)
         return values.attempt(node.span, lambda: apply(node.operator, left, right))
 
     def logic(self, node: syntax.Logic, context: Context) -> Meaning:
@@ -143,9 +158,11 @@ class Expressions:
         return values.as_value(self.value(node, inner), node.span)
 
     def truth(self, node: syntax.Expr, context: Context) -> Value:
-        condition = settle(values.as_value(self.value(node, context.aside), node.span))
+        found = values.as_value(self.value(node, context.aside), node.span)
+        condition = values.attempt(node.span, lambda: settle(found))
         if not is_symbolic(condition) and not isinstance(condition, bool):
-            raise Problem("E0311", f"a condition is true or false, not {show(condition)}", node.span)
+            message = f"a condition is true or false, not {show(condition)}"
+            raise Problem("E0311", message, node.span, "compare it with something: `== 1`")
         return condition
 
     def choose_value(self, node: syntax.ChooseValue, context: Context) -> Meaning:
@@ -187,13 +204,13 @@ class Expressions:
     def _constant(
         self, node: syntax.Expr, context: Context, what: str = "an option of a decision"
     ) -> Literal:
-        return values.as_constant(self.value(node, context.aside), node.span, what)
+        return values.as_constant(self.value(node, context.aside), node.span, what, _FACTOR)
 
     def _option(self, node: syntax.Expr, context: Context) -> Scalar:
         meaning = self.value(node, context.aside.but(label=None))
         if isinstance(meaning, Function):
             return meaning.name
-        option = values.as_constant(meaning, node.span, "an option of a decision")
+        option = values.as_constant(meaning, node.span, "an option of a decision", _FACTOR)
         if isinstance(option, tuple):
             raise Problem("E0308", "an option is a number, true or false, or a step; not a set", node.span)
         return option

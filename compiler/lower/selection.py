@@ -15,12 +15,8 @@ from compiler.ir.expression import (
     Scalar,
     Value,
     apply,
-    assignments,
     both,
-    choices_of,
-    evaluate,
     is_symbolic,
-    show,
 )
 from compiler.ir.graph import SELECT, Candidate, Decision, Node
 from compiler.ir.merge import merged_type
@@ -30,6 +26,7 @@ from compiler.lower import values
 from compiler.lower.calls import candidate_labels
 from compiler.lower.decisions import subsets
 from compiler.lower.expressions import Expressions
+from compiler.lower.origins import NOWHERE, Arm, Origins, result_place
 from compiler.lower.place import Place, Ties, key_of
 from compiler.lower.scope import Context, Meaning, Poisoned, Problem, Scope, Tensor
 from compiler.lower.values import as_tensor
@@ -39,8 +36,8 @@ from dsl.source import Span
 REPEAT_CAP = 10_000
 """The most iterations of a `repeat`."""
 
-Arms = Mapping[Scalar, Callable[[Context], Meaning]]
-"""What lowers each candidate of a select, by the selector's value."""
+Arms = Mapping[Scalar, Arm]
+"""The candidates of a select, by the selector's value."""
 
 
 @dataclass
@@ -52,7 +49,13 @@ class Selection(Expressions):
         raise NotImplementedError
 
     def add(
-        self, name: str, operands: Sequence[Tensor], given: Mapping[str, Value], span: Span, context: Context
+        self,
+        name: str,
+        operands: Sequence[Tensor],
+        given: Mapping[str, Value],
+        span: Span,
+        context: Context,
+        origins: Origins = NOWHERE,
     ) -> Tensor:
         """A node for an operator."""
         raise NotImplementedError
@@ -62,11 +65,12 @@ class Selection(Expressions):
         here = self.entering(context, node.span)
         condition = self.truth(node.condition, context) if node.condition else True
         inner = as_tensor(self.body(node.body, context.within(context.home)), node.body.span)
+        add = partial(self.add, "add", [here, inner], {}, node.span, origins=_residual_origins(node, here))
         if not is_symbolic(condition):
-            return self.add("add", [here, inner], {}, node.span, context) if condition else inner
+            return add(context) if condition else inner
         arms: Arms = {
-            True: lambda c: self.add("add", [here, inner], {}, node.span, c),
-            False: lambda c: c.scope.enter(inner),
+            True: Arm(add, node.span, "the sum is"),
+            False: Arm(lambda c: c.scope.enter(inner), result_place(node.body), "the body gives"),
         }
         return self.select(condition, arms, "residual", node.span, context)
 
@@ -77,8 +81,10 @@ class Selection(Expressions):
         if not is_symbolic(condition):
             return self._arm(node.then if condition else node.otherwise, node.span, inner)
         arms: Arms = {
-            True: lambda c: self._arm(node.then, node.span, c),
-            False: lambda c: self._arm(node.otherwise, node.span, c),
+            True: Arm(
+                partial(self._arm, node.then, node.span), result_place(node.then), "the first arm gives"
+            ),
+            False: Arm(partial(self._arm, node.otherwise, node.span), *_otherwise(node)),
         }
         return self.select(condition, arms, "if", node.span, inner)
 
@@ -105,8 +111,8 @@ class Selection(Expressions):
             else:
                 exists = apply("<=", iteration, count)
                 arms: Arms = {
-                    True: lambda c: self.body(node.body, c),
-                    False: lambda c: self.entering(c, node.span),
+                    True: Arm(partial(self.body, node.body), result_place(node.body), "an iteration gives"),
+                    False: Arm(lambda c: self.entering(c, node.span), node.count.span, "without it there is"),
                 }
                 current = self.select(exists, arms, "exists", node.span, inner)
         return current
@@ -120,7 +126,7 @@ class Selection(Expressions):
         return lambda iteration: home.tied(f"{base}{iteration}", ties)
 
     def _bounds(self, count: Value, span: Span) -> tuple[int, int]:
-        counts = {evaluate(count, each) for each in assignments(choices_of(count))}
+        counts = values.attempt_each(count, span)
         checked = [values.as_count(each, span, "the count of `repeat`", REPEAT_CAP) for each in counts]
         return min(checked), max(checked)
 
@@ -128,9 +134,9 @@ class Selection(Expressions):
         """One decision between paths; `| path when condition` stands only where the condition holds."""
         live = self.standing(node.branches, "candidate of this `choose`", node.span, context)
         labels = candidate_labels(live)
-        if len(live) == 1:
-            return self._candidate(live[0], labels[0], context)
         decision = self._path_decision(node, labels, context)
+        if decision is None:
+            return self._candidate(live[0], labels[0], context)
         name = decision.path.rpartition(".")[2]
         return self.select(decision.choice, self._arms(live, labels), name, node.span, context)
 
@@ -140,26 +146,26 @@ class Selection(Expressions):
         labels = candidate_labels(live, subset=True)
         options = subsets(labels, *self.picked(node.count, context, least=1), node.count.span)
         arms = self._arms(live, labels)
-        if len(options) == 1:
+        decision = self._path_decision(node, options, context)
+        if decision is None:
             picked = [
-                as_tensor(arms[label](context), branch.span)
+                as_tensor(arms[label].lower(context), branch.span)
                 for label, branch in zip(labels, live, strict=True)
             ]
             return self.add(node.kind, picked, {}, node.span, context)
-        decision = self._path_decision(node, options, context)
         name = decision.path.rpartition(".")[2]
         return self.select(decision.choice, arms, name, node.span, context, merge=node.kind)
 
     def _path_decision(
         self, node: syntax.ChoosePath | syntax.MergeSubset, options: Sequence[Literal], context: Context
-    ) -> Decision:
+    ) -> Decision | None:
         named = context.but(bound=None) if node.name else context
         name = node.name or context.label or "path"
         return self.decisions.declare(options, "path", node.span, name, named)
 
     def _arms(self, branches: Sequence[syntax.Branch], labels: Sequence[str]) -> Arms:
         return {
-            label: lambda c, b=branch, n=label: self._candidate(b, n, c)  # type: ignore[misc]
+            label: Arm(partial(self._candidate, branch, label), result_place(branch.body), f"`{label}` gives")
             for label, branch in zip(labels, branches, strict=True)
         }
 
@@ -176,7 +182,8 @@ class Selection(Expressions):
         condition = self.truth(node, context)
         if is_symbolic(condition):
             message = "this condition depends on a decision, and must be a constant here"
-            raise Problem("E0303", message, node.span)
+            hint = "what candidates there are is the same for all networks: leave the candidate, or test a constant"
+            raise Problem("E0303", message, node.span, hint)
         return condition is True
 
     def _candidate(self, branch: syntax.Branch, label: str, context: Context) -> Meaning:
@@ -205,16 +212,16 @@ class Selection(Expressions):
             assuming = both(context.assuming, apply("contains" if merge else "==", selector, key))
             piped = scope.enter(as_tensor(here, span)) if here is not None else None
             inner = context.but(scope=scope, piped=piped, assuming=assuming, when=True)
-            meaning = self.guarded(partial(self._entered, arm, inner, span), inner)
+            meaning = self.guarded(partial(self._entered, arm.lower, inner, span), span, inner)
             if isinstance(meaning, Tensor):
                 results[key] = meaning
             failed |= not isinstance(meaning, Tensor)
         if failed:
             raise Poisoned
         if merge:
-            type_ = _merged_type(merge, selector, results, context.assuming, span)
+            type_ = _merged_type(merge, selector, results, arms, context.assuming, span)
         else:
-            type_ = _common_type(selector, results, context.assuming, span)
+            type_ = _common_type(selector, results, arms, context.assuming, span)
         attributes = (("merge", merge),) if merge else ()
         return self._join(selector, results, type_, attributes, name, span, context)
 
@@ -245,30 +252,61 @@ class Selection(Expressions):
         return Tensor(node.name, type_, context.scope)
 
 
+def _residual_origins(node: syntax.Residual, here: Tensor) -> Origins:
+    """The body is all that stands in the text: what enters was made before it."""
+    hint = f"`residual` adds what enters, {here.type}, to what its body gives: say `when` the two agree"
+    return Origins([None, result_place(node.body)], hint=hint)
+
+
+def _otherwise(node: syntax.If) -> tuple[Span, str]:
+    """Where the other arm of a condition stands, and what it does."""
+    if node.otherwise is None:
+        return node.condition.span, "without `else` the value stays"
+    arm = node.otherwise
+    return result_place(arm) if isinstance(arm, syntax.Body) else arm.span, "the other arm gives"
+
+
 def _common_type(
-    selector: Value, results: Mapping[Scalar, Tensor], assuming: Value, span: Span
+    selector: Value, results: Mapping[Scalar, Tensor], arms: Arms, assuming: Value, span: Span
 ) -> TensorType:
     """The type that every candidate gives wherever it is selected; it is that of one of them."""
-    problem: ValueError | None = None
-    (first_key, first), *_ = results.items()
-    for reference in results.values():
+    clash: Problem | None = None
+    for first in results:
         try:
-            for key, other in results.items():
-                gives = f"`{show(first_key)}` gives {first.type}, `{show(key)}` gives {other.type}"
-                where = both(assuming, apply("==", selector, key))
-                Demands(where).alike(reference.type, other.type, f"candidates differ: {gives}")
-            return reference.type
-        except ValueError as found:
-            problem = problem or found
-    raise Problem("E0321", str(problem), span)
+            for other in results:
+                where = both(assuming, apply("==", selector, other))
+                _demand_alike(where, first, other, results, arms, span)
+            return results[first].type
+        except Problem as found:
+            clash = clash or found
+    assert clash is not None, "a selection has candidates"
+    raise clash
+
+
+def _demand_alike(
+    where: Value, first: Scalar, other: Scalar, results: Mapping[Scalar, Tensor], arms: Arms, span: Span
+) -> None:
+    """Demand that two candidates give one type where the second is selected."""
+    types = {key: results[key].type for key in (first, other)}
+    gives = " and ".join(f"{arms[key].gives} {type_}" for key, type_ in types.items())
+    message = f"paths differ in type: {gives}"
+    try:
+        Demands(where).alike(types[first], types[other], message)
+    except ValueError as problem:
+        # Under which assignment two types differ is worth saying only where they depend on one.
+        plain = all(type_.is_concrete for type_ in types.values())
+        notes = tuple(arms[key].note(type_) for key, type_ in types.items())
+        hint = "what follows is the same for all of them: let each give the same type"
+        raise Problem("E0321", message if plain else str(problem), span, hint, notes) from None
 
 
 def _merged_type(
-    merge: str, selector: Value, results: Mapping[Scalar, Tensor], assuming: Value, span: Span
+    merge: str, selector: Value, results: Mapping[Scalar, Tensor], arms: Arms, assuming: Value, span: Span
 ) -> TensorType:
     """The type of the merge of those results that are picked."""
     picked = [(key, result.type) for key, result in results.items()]
     try:
         return merged_type(merge, selector, picked, assuming)
     except ValueError as problem:
-        raise Problem("E0321", str(problem), span) from None
+        notes = tuple(arms[key].note(type_) for key, type_ in picked)
+        raise Problem("E0321", str(problem), span, notes=notes) from None

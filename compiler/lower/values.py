@@ -11,6 +11,9 @@ from compiler.ir.expression import (
     Value,
     ValueProblem,
     apply,
+    assignments,
+    choices_of,
+    evaluate,
     is_symbolic,
     kind_of,
     normal,
@@ -39,9 +42,15 @@ def as_tensor(meaning: Meaning, span: Span) -> Tensor:
     if isinstance(meaning, Poison):
         raise Poisoned
     if not isinstance(meaning, Tensor):
-        what = f"`{meaning.name}`" if isinstance(meaning, Function) else "a value"
-        raise Problem("E0317", f"{what} stands where a tensor is expected", span)
+        raise _no_tensor(meaning, span)
     return meaning
+
+
+def _no_tensor(meaning: Value | Function, span: Span) -> Problem:
+    if isinstance(meaning, Function):
+        message = f"`{meaning.name}` is a block or an operator, not a tensor"
+        return Problem("E0317", message, span, f"to apply it, write `in -> {meaning.name}`")
+    return Problem("E0317", f"`{show(meaning)}` is a value, not a tensor", span)
 
 
 def as_value(meaning: Meaning, span: Span) -> Value:
@@ -54,17 +63,18 @@ def as_value(meaning: Meaning, span: Span) -> Value:
     if isinstance(meaning, Poison):
         raise Poisoned
     if isinstance(meaning, Tensor):
-        raise Problem("E0302", "a tensor stands where a value is expected", span)
+        message = f"a tensor, {meaning.type}, stands where a value is expected"
+        raise Problem("E0302", message, span, "its sizes are values: `.channels`, `.height` and the like")
     if isinstance(meaning, Function):
         raise Problem("E0302", f"`{meaning.name}` is a block or an operator, not a value", span)
     return meaning
 
 
-def as_constant(meaning: Meaning, span: Span, what: str) -> Literal:
-    """A value that must not depend on a decision."""
+def as_constant(meaning: Meaning, span: Span, what: str, hint: str | None = None) -> Literal:
+    """A value that must not depend on a decision; `hint` is what to do where it does."""
     value = as_value(meaning, span)
     if is_symbolic(value):
-        raise Problem("E0303", f"{what} depends on a decision, and must be a constant here", span)
+        raise Problem("E0303", f"{what} depends on a decision, and must be a constant here", span, hint)
     return value  # type: ignore[return-value]
 
 
@@ -74,6 +84,33 @@ def as_count(meaning: Meaning, span: Span, what: str, cap: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= cap:
         raise Problem("E0304", f"{what} is {show(value)}, and must be an integer from 1 to {cap:,}", span)
     return value
+
+
+def demand_set(value: Value, span: Span) -> None:
+    """Demand what `contains` can be asked of.
+
+    Raises:
+        Problem: the value is no set.
+    """
+    literals = [value] if not is_symbolic(value) else attempt_each(value, span)
+    strange = next((each for each in literals if not isinstance(each, tuple)), None)
+    if strange is not None:
+        message = f"`contains` asks whether something is in a set, and this is {show(strange)}"
+        raise Problem(
+            "E0328", message, span, "`choose 1..2 of (1..4)` is a set; to compare values write `==`"
+        )
+
+
+def attempt_each(value: Value, span: Span) -> list[Literal]:
+    """What a value is under some assignment of the decisions that it depends on, each once.
+
+    Raises:
+        Problem: it has no value under one of them, or there are too many.
+    """
+    try:
+        return list(dict.fromkeys(evaluate(value, each) for each in assignments(choices_of(value))))
+    except ValueProblem as problem:
+        raise Problem("E0301", str(problem), span) from None
 
 
 def call_function(name: str, arguments: Sequence[Value], span: Span) -> Value:
@@ -98,10 +135,23 @@ def spread(start: Literal, stop: Literal, step: Literal, span: Span) -> list[Sca
         raise Problem("E0306", f"the range {show(start)}..{show(stop)} step {show(step)} is empty", span)
     count = (last - first) / stride
     if count.denominator != 1:
-        raise Problem("E0306", f"steps of {show(step)} from {show(start)} do not land on {show(stop)}", span)
+        raise Problem(
+            "E0306",
+            f"steps of {show(step)} from {show(start)} do not land on {show(stop)}",
+            span,
+            _landing(first, last, stride),
+        )
     if count >= OPTIONS_CAP:
         raise Problem("E0307", f"more than {OPTIONS_CAP:,} options", span)
     return [normal(first + index * stride) for index in range(int(count) + 1)]  # type: ignore[misc]
+
+
+def _landing(first: Fraction, last: Fraction, stride: Fraction) -> str:
+    """The ends nearest to the one that the steps miss, so that both ends of a range are options."""
+    below = first + (last - first) // stride * stride
+    start, step = show(normal(first)), show(normal(stride))
+    ends = " or ".join(f"`{start}..{show(normal(end))} step {step}`" for end in (below, below + stride))
+    return f"both ends are options: write {ends}"
 
 
 def distinct(options: list[Scalar], span: Span) -> list[Scalar]:
@@ -110,11 +160,13 @@ def distinct(options: list[Scalar], span: Span) -> list[Scalar]:
     Raises:
         Problem: they are not distinct constants of one kind, or too many.
     """
-    if len({kind_of(option) for option in options}) > 1:
-        raise Problem("E0308", "the options of a decision must be of one kind", span)
+    other = next((each for each in options if kind_of(each) is not kind_of(options[0])), None)
+    if other is not None:
+        message = f"the options of a decision are of one kind, not `{show(options[0])}` and `{show(other)}`"
+        raise Problem("E0308", message, span)
     if len(set(options)) < len(options):
         twice = next(option for option in options if options.count(option) > 1)
-        raise Problem("E0308", f"the option {show(twice)} stands twice", span)
+        raise Problem("E0308", f"the option {show(twice)} stands twice", span, "leave out one of them")
     if len(options) > OPTIONS_CAP:
         raise Problem("E0307", f"more than {OPTIONS_CAP:,} options", span)
     return options

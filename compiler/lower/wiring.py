@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from compiler.ir.expression import Value, assignments, choices_of, evaluate, is_symbolic
+from compiler.ir.expression import Value, is_symbolic, show
 from compiler.ir.graph import Node
-from compiler.ir.ops import MERGES, OPERATORS, TypeProblem, complete
+from compiler.ir.ops import MERGES, OPERATORS, AttributeProblem, TypeProblem, complete
 from compiler.ir.types import TensorType
 from compiler.lower import values
 from compiler.lower.calls import bind_arguments
+from compiler.lower.origins import NOWHERE, Arm, Origins, result_place
 from compiler.lower.place import Bound, Place
 from compiler.lower.scope import (
     POISON,
@@ -35,6 +37,7 @@ from dsl.suggest import listed
 
 CALL_DEPTH_CAP = 64
 NODE_CAP = 20_000
+ELASTIC_CAP = 3_000
 BODY_CAP = 20_000
 """Caps on recursion, operators and bodies: a hostile file is answered within about a second."""
 
@@ -48,6 +51,7 @@ class Wiring(Selection):
     """Lowers steps, too: each adds nodes to the graph of `context.scope`."""
 
     nodes: int = field(default=0)
+    elastic: int = field(default=0)
     bodies: int = field(default=0)
     inferred: dict[object, Inferred] = field(default_factory=dict)
 
@@ -117,22 +121,19 @@ class Wiring(Selection):
             return self._chosen_function(meaning, span, context)  # type: ignore[arg-type]
         if isinstance(meaning, str):
             return self.apply(Function(meaning), args, span, context, instance)
-        what = "a tensor" if isinstance(meaning, Tensor) else "a value"
-        raise Problem(
-            "E0106",
-            f"{what} stands where a step is expected",
-            span,
-            "after `->` stands a block or an operator",
-        )
+        if isinstance(meaning, Tensor):
+            raise _not_a_step("a tensor", span)
+        named = f"the function `{meaning.name}`" if isinstance(meaning, Function) else f"`{show(meaning)}`"
+        raise _not_a_step(named, span)
 
     def _chosen_function(self, selector: Value, span: Span, context: Context) -> Meaning:
         """A step whose function is itself a decision: `act = choose(relu, hswish)`."""
-        keys = dict.fromkeys(evaluate(selector, each) for each in assignments(choices_of(selector)))
+        keys = dict.fromkeys(values.attempt_each(selector, span))
         names = [key for key in keys if isinstance(key, str)]
         if len(names) < len(keys):
-            raise Problem("E0106", "a value stands where a step is expected", span)
+            raise _not_a_step(f"the value `{show(selector)}`", span)
         arms: Arms = {
-            name: lambda c, n=name: self.apply(Function(n), (), span, c)  # type: ignore[misc]
+            name: Arm(partial(self.apply, Function(name), (), span), span, f"`{name}` gives")
             for name in names
         }
         return self.select(selector, arms, "step", span, context)
@@ -144,32 +145,45 @@ class Wiring(Selection):
         known = [*operator.tensors, *[attribute.name for attribute in operator.attributes]]
         given: dict[str, Value] = {}
         tensors: dict[str, Tensor] = {}
+        places: dict[str, Span] = {}
         for parameter, arg in bind_arguments(known, args, name):
+            places[parameter] = arg.value.span
             meaning = self.value(arg.value, context.aside.but(label=parameter, bound=None))
             if parameter in operator.tensors:
                 tensors[parameter] = as_tensor(meaning, arg.value.span)
             else:
                 given[parameter] = values.as_value(meaning, arg.value.span)
-        missing = [f"`{each}`" for each in operator.tensors if each not in tensors]
+        needed = [*operator.tensors, *[each.name for each in operator.attributes if each.required]]
+        missing = [f"`{each}`" for each in needed if each not in places]
         if missing:
             raise Problem("E0121", f"`{name}` needs {listed(missing, 'and')}", span)
         operands = [self.entering(context, span), *[tensors[each] for each in operator.tensors]]
-        return self.add(name, operands, given, span, context)
+        return self.add(name, operands, given, span, context, Origins(attributes=places))
 
     def add(
-        self, name: str, operands: Sequence[Tensor], given: Mapping[str, Value], span: Span, context: Context
+        self,
+        name: str,
+        operands: Sequence[Tensor],
+        given: Mapping[str, Value],
+        span: Span,
+        context: Context,
+        origins: Origins = NOWHERE,
     ) -> Tensor:
         """A node for an operator, its type inferred."""
         self.nodes += 1
         if self.nodes > NODE_CAP:
             raise Exhausted("E0313", f"the space has more than {NODE_CAP:,} operators", span)
         entered = [context.scope.enter(operand) for operand in operands]
+        types = [each.type for each in entered]
+        concrete = all(type_.is_concrete for type_ in types) and not any(map(is_symbolic, given.values()))
+        self._count_elastic(concrete, span)
         try:
-            attributes, result = self._inferred(
-                name, [each.type for each in entered], given, context.assuming
-            )
+            attributes, result = self._inferred(name, types, given, context.assuming, concrete)
+        except AttributeProblem as problem:
+            place = origins.attributes.get(problem.attribute, span)
+            raise Problem("E0304", str(problem), place) from None
         except TypeProblem as problem:
-            raise Problem("E0320", str(problem), span) from None
+            raise origins.misfit(str(problem), span, types) from None
         except ValueError as problem:
             raise Problem("E0301", str(problem), span) from None
         inputs = tuple(operand.name for operand in entered)
@@ -177,11 +191,21 @@ class Wiring(Selection):
         context.scope.builder.add(node)
         return Tensor(node.name, result, context.scope)
 
+    def _count_elastic(self, concrete: bool, span: Span) -> None:
+        self.elastic += not concrete
+        if self.elastic > ELASTIC_CAP:
+            message = f"the space has more than {ELASTIC_CAP:,} operators whose sizes depend on decisions"
+            raise Exhausted("E0313", message, span)
+
     def _inferred(
-        self, name: str, operands: Sequence[TensorType], given: Mapping[str, Value], assuming: Value
+        self,
+        name: str,
+        operands: Sequence[TensorType],
+        given: Mapping[str, Value],
+        assuming: Value,
+        concrete: bool,
     ) -> Inferred:
         """The attributes and the type of an operator; what depends on no decision is worked out once."""
-        concrete = all(type_.is_concrete for type_ in operands) and not any(map(is_symbolic, given.values()))
         # Types are part of the key, since `true == 1`.
         key = (name, *operands, *[(each, value, type(value)) for each, value in given.items()])
         if concrete and key in self.inferred:
@@ -202,7 +226,9 @@ class Wiring(Selection):
         instance: str | None,
     ) -> Meaning:
         if len(context.calls) >= CALL_DEPTH_CAP:
-            raise Problem("E0314", f"calls are nested more than {CALL_DEPTH_CAP} deep", span)
+            message = f"calls are nested more than {CALL_DEPTH_CAP} deep"
+            hint = "a block that calls itself ends with an `if` on a constant"
+            raise Problem("E0314", message, span, hint)
         given = self._arguments(block, args, context)
         calls = (*context.calls, (block.name, span))
         callee = context.inside.but(names={}, calls=calls).within(
@@ -245,13 +271,21 @@ class Wiring(Selection):
     def merge_call(self, node: syntax.MergeCall, context: Context) -> Meaning:
         """`add(x, y)`: reads its arguments only."""
         operands = [as_tensor(self.value(arg.value, context.aside), arg.value.span) for arg in node.args]
-        return self.add(node.kind, operands, {}, node.span, context)
+        origins = Origins([arg.value.span for arg in node.args])
+        return self.add(node.kind, operands, {}, node.span, context, origins)
 
     def merge_branches(self, node: syntax.MergeBranches, context: Context) -> Meaning:
         """`add { a | b }`: each branch is given the current value."""
         operands: list[Tensor] = []
-        for branch in self.standing(node.branches, f"branch of this `{node.kind}`", node.span, context):
+        branches = self.standing(node.branches, f"branch of this `{node.kind}`", node.span, context)
+        for branch in branches:
             home = context.home
             place = home.below(branch.label, branch.span) if branch.label else home
             operands.append(as_tensor(self.body(branch.body, context.within(place)), branch.span))
-        return self.add(node.kind, operands, {}, node.span, context)
+        origins = Origins([result_place(branch.body) for branch in branches])
+        return self.add(node.kind, operands, {}, node.span, context, origins)
+
+
+def _not_a_step(what: str, span: Span) -> Problem:
+    hint = "a step is a block or an operator; values are given to it as arguments"
+    return Problem("E0106", f"{what} stands where a step is expected", span, hint)
