@@ -82,6 +82,8 @@ def from_onnx(model: onnx.ModelProto) -> tuple[Network, dict[str, Array]]:
     for node in model.graph.node:
         _read(reader, node)
     output = reader.values.get(model.graph.output[0].name)
+    if output is not None and output.form not in ("", "pixel"):
+        raise OnnxProblem("the model's output is reshaped or transposed; end it before")
     if output is None or reader.nodes[output.node].op == INPUT:
         raise OnnxProblem("the model's output is computed by no operator")
     name = notes.get("onepath.space") or re.sub(r"\W+", "_", model.graph.name).strip("_") or "network"

@@ -26,10 +26,17 @@ class OnnxProblem(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A value of the network. `pixel`: ONNX has it as [1, C, 1, 1] where the network has [C]."""
+    """A value of the network, and the form that ONNX has it in (`onnx_views`), "" for the network's own.
+
+    `groups` are the groups of channels, or heads, of some forms; `others` the further operands and `factor` the
+    number of products that are not complete yet.
+    """
 
     node: str
-    pixel: bool = False
+    form: str = ""
+    groups: int = 0
+    others: tuple[Operand, ...] = ()
+    factor: float = 1.0
 
 
 class Reader:
@@ -60,7 +67,7 @@ class Reader:
         operands: Sequence[Operand],
         given: Mapping[str, Value] | None = None,
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
-        pixel: bool = False,
+        form: str = "",
     ) -> None:
         """Make the node of the first output of `source`, its type computed and its weights checked.
 
@@ -78,7 +85,7 @@ class Reader:
         node = Node(name, op, inputs, result, tuple(attributes.items()), unit=unit)
         self._keep_weights(source, node, weights or {})
         self.nodes[name] = node
-        self.values[source.output[0]] = Operand(name, pixel)
+        self.values[source.output[0]] = Operand(name, form)
         if "onepath.part_of" in notes:
             self._parts[name] = notes["onepath.part_of"]
 
@@ -111,21 +118,34 @@ class Reader:
             return None
         return self.nodes.pop(node.name)
 
-    def pass_on(self, source: onnx.NodeProto) -> None:
-        """The result of `source` is what it reads first, under another name."""
+    def pass_on(self, source: onnx.NodeProto, view: Operand | None = None) -> None:
+        """The result of `source` is what it reads first, under another name, or in another form."""
         value, result = source.input[0], source.output[0]
         root = self._root.get(value, value)
         self._root[result] = root
         self._uses[root] += self._uses[result] - 1
-        self.values[result] = Operand(self.operand(source).node, self.operand(source).pixel)
+        self.values[result] = view or self.view(source)
 
     def weights_of(self, node: Node) -> dict[str, Array]:
         """The parameters of a node that was taken, taken as well."""
         keys = [key for key in self.parameters if key.rpartition(".")[0] == node.name]
         return {key.rpartition(".")[2]: self.parameters.pop(key) for key in keys}
 
-    def operand(self, source: onnx.NodeProto, index: int = 0) -> Operand:
-        """The value that `source` reads at `index`.
+    def operand(self, source: onnx.NodeProto, index: int = 0, *forms: str) -> Operand:
+        """The value that `source` reads at `index`, in one of these forms: its own, or of a pixel, if none is given.
+
+        Raises:
+            OnnxProblem: it is a constant, or in another form.
+        """
+        operand = self.view(source, index)
+        if operand.form not in (forms or ("", "pixel")):
+            raise self.refuse(
+                source, f"its operand {index + 1} is reshaped in a way that is not supported here"
+            )
+        return operand
+
+    def view(self, source: onnx.NodeProto, index: int = 0) -> Operand:
+        """The value that `source` reads at `index`, in whatever form.
 
         Raises:
             OnnxProblem: it is a constant.
@@ -134,6 +154,10 @@ class Reader:
         if name not in self.values:
             raise self.refuse(source, f"its operand {index + 1} is a constant, which is not supported")
         return self.values[name]
+
+    def is_part(self, source: onnx.NodeProto) -> bool:
+        """Whether `source` is a part of a value, and not the last, in a model of ours."""
+        return self.ours and "onepath.part_of" in _notes(source)
 
     def type_of(self, operand: Operand) -> TensorType:
         """The type of a value."""

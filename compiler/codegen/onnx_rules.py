@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,60 +12,22 @@ import onnx
 from onnx import numpy_helper
 
 from compiler.codegen.onnx_reader import Operand, Reader, attributes_of
+from compiler.codegen.onnx_views import read_factor, read_reshape, read_scores, read_transpose, read_weights
+from compiler.codegen.onnx_windows import (
+    Rule,
+    global_pool_rule,
+    pool_rule,
+    read_conv,
+    read_conv_transpose,
+    read_resize,
+    read_slice,
+    reduce_rule,
+)
 from compiler.ir.expression import Value
 from compiler.ir.graph import Node
+from compiler.ir.ops import channel_axis
 
-Rule = Callable[[Reader, onnx.NodeProto], None]
-_BIASABLE = ("conv", "depthwise", "linear")
-
-
-def _conv(reader: Reader, source: onnx.NodeProto) -> None:
-    operand, weight, bias = reader.operand(source), reader.weight(source, 1), reader.constant(source, 2)
-    if weight.ndim != 4:
-        raise reader.refuse(source, f"a kernel of {weight.ndim - 2} dimensions is not supported, 2 are")
-    window = _window(reader, source, weight.shape[2:])
-    groups = attributes_of(source).get("group", 1)
-    weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
-    if operand.pixel:
-        _pixel_conv(reader, source, weights, window, groups)
-        return
-    given: dict[str, Value] = {**window, "bias": bias is not None}
-    channels = reader.sizes(operand)[0]
-    depthwise = groups == channels == weight.shape[0] and (groups > 1 or reader.hint(source) == "depthwise")
-    if depthwise and reader.hint(source) != "conv":
-        reader.add(source, "depthwise", [operand], given, weights)
-    else:
-        reader.add(source, "conv", [operand], {**given, "out": weight.shape[0], "groups": groups}, weights)
-
-
-def _pixel_conv(
-    reader: Reader,
-    source: onnx.NodeProto,
-    weights: dict[str, npt.NDArray[Any]],
-    window: Mapping[str, int],
-    groups: int,
-) -> None:
-    """A 1x1 convolution of one pixel is a linear layer."""
-    if window["kernel"] != 1 or window["padding"] != 0 or groups != 1:
-        raise reader.refuse(source, "after a global pool only an ungrouped 1x1 convolution is supported")
-    weight = weights["weight"][:, :, 0, 0]
-    given: dict[str, Value] = {"out": len(weight), "bias": "bias" in weights}
-    reader.add(source, "linear", [reader.operand(source)], given, {**weights, "weight": weight}, pixel=True)
-
-
-def _window(reader: Reader, source: onnx.NodeProto, shape: tuple[int, ...] | None = None) -> dict[str, int]:
-    """Kernel, stride, padding and dilation of a square, symmetric window."""
-    given = attributes_of(source)
-    kernel = tuple(given.get("kernel_shape", shape or ()))
-    strides, dilations = given.get("strides", [1, 1]), given.get("dilations", [1, 1])
-    if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise reader.refuse(source, "`auto_pad` is not supported; export explicit pads")
-    pads = given.get("pads", [0, 0, 0, 0])
-    settings = {"kernel": kernel, "stride": strides, "padding": pads, "dilation": dilations}
-    for name, values in settings.items():
-        if len(values) != (4 if name == "padding" else 2) or len(set(values)) != 1:
-            raise reader.refuse(source, f"{name} {list(values)} is not square and symmetric")
-    return {name: values[0] for name, values in settings.items()}
+_BIASABLE = ("conv", "depthwise", "conv_transpose", "linear")
 
 
 def _gemm(reader: Reader, source: onnx.NodeProto) -> None:
@@ -77,10 +39,19 @@ def _gemm(reader: Reader, source: onnx.NodeProto) -> None:
 
 
 def _matmul(reader: Reader, source: onnx.NodeProto) -> None:
+    if all(name in reader.values for name in source.input):
+        _product(reader, source)
+        return
     weight = reader.weight(source, 1)
     if weight.ndim != 2:
         raise reader.refuse(source, "its second operand must be a constant matrix")
     _linear(reader, source, weight.T, None)
+
+
+def _product(reader: Reader, source: onnx.NodeProto) -> None:
+    """A product of two values: a part of attention, or a product by itself."""
+    if not read_scores(reader, source):
+        reader.add(source, "matmul", [reader.operand(source, index, "") for index in (0, 1)])
 
 
 def _linear(
@@ -93,13 +64,13 @@ def _linear(
             np.broadcast_to(bias.reshape(-1), (len(weight),)) if bias.size == 1 else bias.reshape(-1)
         )
     given: dict[str, Value] = {"out": len(weight), "bias": bias is not None}
-    reader.add(source, "linear", [operand], given, weights, operand.pixel)
+    reader.add(source, "linear", [operand], given, weights, operand.form)
 
 
 def _elementwise(op: str) -> Rule:
     def rule(reader: Reader, source: onnx.NodeProto) -> None:
-        operand = reader.operand(source)
-        reader.add(source, op, [operand], pixel=operand.pixel)
+        operand = reader.operand(source, 0, "", "pixel", "last")
+        reader.add(source, op, [operand], form=operand.form)
 
     return rule
 
@@ -136,6 +107,35 @@ def _elu(reader: Reader, source: onnx.NodeProto) -> None:
     _elementwise("elu")(reader, source)
 
 
+def _leaky_relu(reader: Reader, source: onnx.NodeProto) -> None:
+    operand = reader.operand(source, 0, "", "pixel", "last")
+    slope = _exact(attributes_of(source).get("alpha", 0.01))
+    reader.add(source, "leaky_relu", [operand], {"slope": slope}, form=operand.form)
+
+
+def _softmax(reader: Reader, source: onnx.NodeProto) -> None:
+    operand = reader.operand(source, 0, "", "scores")
+    if operand.form == "scores":
+        read_weights(reader, source, operand)
+        return
+    rank = len(reader.sizes(operand))
+    if attributes_of(source).get("axis", -1) % (rank + 1) != 1 + channel_axis(rank):
+        raise reader.refuse(source, "only over the channels is it supported")
+    reader.add(source, "softmax", [operand])
+
+
+def _layer_norm(reader: Reader, source: onnx.NodeProto) -> None:
+    given, operand = attributes_of(source), reader.operand(source, 0, "", "last")
+    rank = len(reader.sizes(operand))
+    if given.get("axis", -1) not in (-1, rank) or (rank == 3) != (operand.form == "last"):
+        raise reader.refuse(source, "only over the channels is it supported")
+    weight = reader.weight(source, 1)
+    bias = reader.constant(source, 2)
+    weights = {"weight": weight, "bias": np.zeros_like(weight) if bias is None else bias}
+    eps = _exact(given.get("epsilon", 1e-5))
+    reader.add(source, "layer_norm", [operand], {"eps": eps}, weights, operand.form)
+
+
 def _batch_norm(reader: Reader, source: onnx.NodeProto) -> None:
     given = attributes_of(source)
     if given.get("training_mode", 0) or len([name for name in source.output if name]) != 1:
@@ -147,77 +147,12 @@ def _batch_norm(reader: Reader, source: onnx.NodeProto) -> None:
         "eps": _exact(given.get("epsilon", 1e-5)),
         "momentum": 1 - _exact(given.get("momentum", 0.9)),
     }
-    reader.add(source, "bn", [operand], attributes, weights, operand.pixel)
+    reader.add(source, "bn", [operand], attributes, weights, operand.form)
 
 
 def _exact(value: float) -> Fraction:
     """The shortest decimal that a float32 attribute was written as."""
     return Fraction(str(np.float32(value)))
-
-
-def _pool(op: str) -> Rule:
-    def rule(reader: Reader, source: onnx.NodeProto) -> None:
-        given, window = attributes_of(source), _window(reader, source)
-        if given.get("ceil_mode", 0) or window["dilation"] != 1 or len(source.output) != 1:
-            raise reader.refuse(source, "ceil mode, dilation and indices are not supported")
-        if op == "avg_pool" and window["padding"] and given.get("count_include_pad", 0):
-            raise reader.refuse(source, "padding that counts in the average is not supported")
-        del window["dilation"]
-        reader.add(source, op, [reader.operand(source)], window)
-
-    return rule
-
-
-def _global_pool(reader: Reader, source: onnx.NodeProto) -> None:
-    reader.add(source, "global_pool", [reader.operand(source)], pixel=True)
-
-
-def _reduce_mean(reader: Reader, source: onnx.NodeProto) -> None:
-    given = attributes_of(source)
-    axes = given.get("axes") if "axes" in given else reader.constant(source, 1)
-    found = sorted(int(axis) % 4 for axis in ([] if axes is None else axes))
-    if found != [2, 3] or len(reader.sizes(reader.operand(source))) != 3:
-        raise reader.refuse(source, "only the mean over height and width is supported")
-    reader.add(source, "global_pool", [reader.operand(source)], pixel=bool(given.get("keepdims", 1)))
-
-
-def _reshape(reader: Reader, source: onnx.NodeProto) -> None:
-    """Flatten, Reshape and Squeeze: what leaves a vector a vector."""
-    operand = reader.operand(source)
-    sizes = reader.sizes(operand)
-    if not _gives_vector(reader, source, sizes):
-        raise reader.refuse(source, "it may only make a vector of what a global pool gives")
-    if len(sizes) == 3:
-        reader.add(source, "global_pool", [operand])
-        return
-    pool = reader.take(source, 0, "global_pool") if operand.pixel else None
-    if pool is None:
-        reader.pass_on(source)
-        reader.values[source.output[0]] = Operand(operand.node)
-    else:
-        named = source if reader.ours else _named(source, pool.name)
-        reader.add(named, "global_pool", [Operand(name) for name in pool.inputs])
-
-
-def _named(source: onnx.NodeProto, name: str) -> onnx.NodeProto:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(source)
-    copy.name = name
-    return copy
-
-
-def _gives_vector(reader: Reader, source: onnx.NodeProto, sizes: tuple[int, ...]) -> bool:
-    if len(sizes) == 2 or (len(sizes) == 3 and sizes[1:] != (1, 1)):
-        return False
-    given = attributes_of(source)
-    if source.op_type == "Flatten":
-        return bool(given.get("axis", 1) == 1)
-    if source.op_type == "Squeeze":
-        axes = given.get("axes") if "axes" in given else reader.constant(source, 1)
-        return axes is not None and sorted(int(axis) % 4 for axis in axes) == [2, 3]
-    target = reader.constant(source, 1)
-    wanted = [] if target is None else [int(size) for size in target]
-    return wanted in ([1, sizes[0]], [1, -1], [0, -1], [0, sizes[0]], [-1, sizes[0]])
 
 
 def _add(reader: Reader, source: onnx.NodeProto) -> None:
@@ -229,76 +164,127 @@ def _add(reader: Reader, source: onnx.NodeProto) -> None:
 
 
 def _add_bias(reader: Reader, source: onnx.NodeProto, index: int) -> None:
-    """A constant added to what a layer without bias computes is its bias."""
+    """A constant added to what a layer without bias computes is its bias; one for each token, an embedding."""
     operand, bias = reader.operand(source, index), reader.weight(source, 1 - index)
+    sizes = reader.sizes(operand)
+    if len(sizes) == 2 and (bias.shape == (1, *sizes) or (bias.shape == sizes and sizes[0] > 1)):
+        reader.add(source, "position_embedding", [operand], {}, {"weight": bias.reshape(sizes)})
+        return
     node = reader.take(source, index, *_BIASABLE)
     if node is None or node.settings["bias"] or not _is_bias(node, operand, bias):
         raise reader.refuse(source, "a constant may only be added as the bias of a layer that has none")
     weights = {**reader.weights_of(node), "bias": bias.reshape(-1)}
     operands = [Operand(name) for name in node.inputs]
-    reader.add(source, node.op, operands, {**node.settings, "bias": True}, weights, operand.pixel)
+    reader.add(source, node.op, operands, {**node.settings, "bias": True}, weights, operand.form)
 
 
 def _is_bias(node: Node, operand: Operand, bias: npt.NDArray[Any]) -> bool:
     channels = node.type.sizes[0] if len(node.type.dimensions) == 3 else node.type.sizes[-1]
-    trailing = (1, 1) if operand.pixel or len(node.type.dimensions) == 3 else ()
+    trailing = (1, 1) if operand.form == "pixel" or len(node.type.dimensions) == 3 else ()
     shapes = ((channels, *trailing), (1, channels, *trailing))
     return bias.shape in shapes
 
 
 def _mul(reader: Reader, source: onnx.NodeProto) -> None:
     if any(name in reader.constants for name in source.input):
-        _mul_constant(reader, source)
+        _mul_constant(reader, source, 0 if source.input[0] in reader.values else 1)
     elif not (_gated(reader, source, 1) or _gated(reader, source, 0)):
-        pixel, heads = _pixel(reader, source), [reader.operand(source)]
-        product = reader.take(source, 0, "mul") if reader.ours else None
-        if product is not None:
-            heads = [Operand(name) for name in product.inputs]
-        reader.add(source, "mul", [*heads, reader.operand(source, 1)], pixel=pixel)
+        left, right = (reader.operand(source, index, "", "pixel", "product") for index in (0, 1))
+        operands = (*(left.others or (left,)), right)
+        if reader.is_part(source):
+            reader.pass_on(source, Operand(left.node, "product", others=operands))
+        else:
+            reader.add(source, "mul", operands, form=_product_form(reader, source, operands))
+
+
+def _product_form(reader: Reader, source: onnx.NodeProto, operands: Sequence[Operand]) -> str:
+    """The form of a product, whose operands ONNX broadcasts from the last dimension on."""
+    forms = {operand.form for operand in operands if len(reader.sizes(operand)) == 1}
+    rank = max(len(reader.sizes(operand)) for operand in operands)
+    if forms - {"pixel"} if rank == 3 else len(forms) > 1 or (rank == 2 and forms == {"pixel"}):
+        raise reader.refuse(source, "its operands differ in shape, and are no channels of one another")
+    return "pixel" if rank == 1 and forms == {"pixel"} else ""
 
 
 def _gated(reader: Reader, source: onnx.NodeProto, gate: int) -> bool:
     """x * sigmoid(x) and x * hsigmoid(x), where only this product reads the sigmoid."""
-    operand, value = reader.operand(source, gate), reader.operand(source, 1 - gate)
-    if reader.nodes[operand.node].inputs != (value.node,) or operand.pixel != value.pixel:
+    operand, value = reader.view(source, gate), reader.view(source, 1 - gate)
+    if reader.nodes[operand.node].inputs != (value.node,) or operand.form != value.form:
         return False
     node = reader.take(source, gate, "sigmoid", "hsigmoid")
     if node is None:
         return False
-    reader.add(source, "swish" if node.op == "sigmoid" else "hswish", [value], pixel=value.pixel)
+    reader.add(source, "swish" if node.op == "sigmoid" else "hswish", [value], form=value.form)
     return True
 
 
-def _mul_constant(reader: Reader, source: onnx.NodeProto) -> None:
-    index = 0 if source.input[0] in reader.values else 1
+def _mul_constant(reader: Reader, source: onnx.NodeProto, index: int) -> None:
+    """A constant that is zero, that scales attention's scores, or that has a factor for each channel."""
     constant = reader.weight(source, 1 - index)
-    if constant.size != 1 or float(constant.reshape(())) != 0:
-        raise reader.refuse(source, "a product with a constant is not supported")
-    operand = reader.operand(source, index)
-    reader.add(source, "zero", [operand], pixel=operand.pixel)
+    operand = reader.operand(source, index, "", "pixel", "last", "heads", "heads turned", "scores")
+    if operand.groups and constant.size == 1:
+        read_factor(reader, source, operand, float(constant.reshape(())))
+    elif operand.form in ("", "pixel") and constant.size == 1 and float(constant.reshape(())) == 0:
+        reader.add(source, "zero", [operand], form=operand.form)
+    elif _is_of_channels(reader, operand, constant):
+        weights = {"weight": constant.reshape(-1)}
+        reader.add(source, "layer_scale", [operand], {}, weights, operand.form)
+    else:
+        raise reader.refuse(
+            source, "only a product with zero, or with a factor for each channel, is supported"
+        )
+
+
+def _is_of_channels(reader: Reader, operand: Operand, constant: npt.NDArray[Any]) -> bool:
+    """Whether a constant has an element for each channel, where ONNX has the channels."""
+    sizes = reader.sizes(operand)
+    first = operand.form == "pixel" or (operand.form == "" and len(sizes) == 3)
+    channels = sizes[channel_axis(len(sizes))]
+    shape = (channels, 1, 1) if first else (channels,)
+    return constant.shape[-len(shape) :] == shape and constant.size == channels
 
 
 def _merge(op: str) -> Rule:
     def rule(reader: Reader, source: onnx.NodeProto) -> None:
         operands = [reader.operand(source, index) for index in range(len(source.input))]
-        reader.add(source, op, operands, pixel=_pixel(reader, source))
+        reader.add(source, op, operands, form=_form(reader, source))
 
     return rule
 
 
-def _pixel(reader: Reader, source: onnx.NodeProto) -> bool:
-    pixels = {reader.operand(source, index).pixel for index in range(len(source.input))}
-    if len(pixels) != 1:
+def _form(reader: Reader, source: onnx.NodeProto) -> str:
+    forms = {reader.operand(source, index).form for index in range(len(source.input))}
+    if len(forms) != 1:
         raise reader.refuse(source, "its operands differ in shape, and broadcasting is not supported")
-    return pixels.pop()
+    return forms.pop()
 
 
 def _concat(reader: Reader, source: onnx.NodeProto) -> None:
+    if any(name in reader.constants for name in source.input):
+        _class_token(reader, source)
+        return
     operand = reader.operand(source)
-    rank = 4 if operand.pixel else len(reader.sizes(operand)) + 1
-    if attributes_of(source)["axis"] % rank != (2 if rank == 3 else 1):
+    rank = 3 if operand.form == "pixel" else len(reader.sizes(operand))
+    if attributes_of(source)["axis"] % (rank + 1) != 1 + channel_axis(rank):
         raise reader.refuse(source, "only channels can be concatenated")
     _merge("concat")(reader, source)
+
+
+def _class_token(reader: Reader, source: onnx.NodeProto) -> None:
+    token = reader.weight(source, 0)
+    if len(source.input) != 2 or token.shape[:2] != (1, 1) or attributes_of(source)["axis"] not in (1, -2):
+        raise reader.refuse(source, "a constant can only stand before tokens, as one of them")
+    reader.add(source, "class_token", [reader.operand(source, 1, "")], {}, {"weight": token.reshape(-1)})
+
+
+def _gather(reader: Reader, source: onnx.NodeProto) -> None:
+    """One of the tokens."""
+    operand, index = reader.operand(source, 0, ""), reader.weight(source, 1)
+    tokens = reader.sizes(operand)
+    if index.ndim or len(tokens) != 2 or attributes_of(source).get("axis", 0) % 3 != 1:
+        raise reader.refuse(source, "only one of the tokens can be taken out")
+    place = int(index.reshape(())) % tokens[0]
+    reader.add(source, "token", [operand], {"index": place})
 
 
 def _pass_on(reader: Reader, source: onnx.NodeProto) -> None:
@@ -337,29 +323,40 @@ def _constant(reader: Reader, source: onnx.NodeProto) -> None:
 
 RULES: Mapping[str, Rule] = {
     "Add": _add,
-    "AveragePool": _pool("avg_pool"),
+    "AveragePool": pool_rule("avg_pool"),
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
     "Concat": _concat,
     "Constant": _constant,
-    "Conv": _conv,
+    "Conv": read_conv,
+    "ConvTranspose": read_conv_transpose,
     "Dropout": _dropout,
     "Elu": _elu,
-    "Flatten": _reshape,
+    "Flatten": read_reshape,
+    "Gather": _gather,
     "Gelu": _gelu,
     "Gemm": _gemm,
-    "GlobalAveragePool": _global_pool,
+    "GlobalAveragePool": global_pool_rule("global_pool"),
+    "GlobalMaxPool": global_pool_rule("global_max_pool"),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _elementwise("hswish"),
     "Identity": _pass_on,
+    "LayerNormalization": _layer_norm,
+    "LeakyRelu": _leaky_relu,
     "MatMul": _matmul,
-    "MaxPool": _pool("max_pool"),
+    "MaxPool": pool_rule("max_pool"),
     "Mul": _mul,
-    "ReduceMean": _reduce_mean,
+    "ReduceMax": reduce_rule("global_max_pool"),
+    "ReduceMean": reduce_rule("global_pool"),
     "Relu": _elementwise("relu"),
-    "Reshape": _reshape,
+    "Reshape": read_reshape,
+    "Resize": read_resize,
     "Sigmoid": _elementwise("sigmoid"),
-    "Squeeze": _reshape,
+    "Slice": read_slice,
+    "Softmax": _softmax,
+    "Squeeze": read_reshape,
     "Sum": _add,
     "Tanh": _elementwise("tanh"),
+    "Transpose": read_transpose,
+    "Unsqueeze": read_reshape,
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import TypeVar
 
 from compiler.ir.expression import show
 from compiler.ir.graph import Graph, Node
 from compiler.ir.ops import pair
 from compiler.ir.ops.movement import scale_factor
 from compiler.ir.types import Dimensions
+
+Number = TypeVar("Number", int, float)
 
 Writer = Callable[[list[str], Node, Graph], str]
 """The text of a node from its operands' texts."""
@@ -36,7 +39,7 @@ def _window(node: Node) -> str:
     return f"{sizes['kernel']}, stride={sizes['stride']}, padding={sizes['padding']}"
 
 
-def square(sizes: tuple[int, int]) -> int | tuple[int, int]:
+def square(sizes: tuple[Number, Number]) -> Number | tuple[Number, Number]:
     """One number where both are the same."""
     return sizes[0] if sizes[0] == sizes[1] else sizes
 
@@ -80,7 +83,8 @@ def _resize(operands: list[str], node: Node, graph: Graph) -> str:
     assert isinstance(scale, int | Fraction)
     exact = Fraction(scale)
     if node.settings["bilinear"]:
-        factors = tuple(scale_factor(exact, size) for size in _operand(node, graph)[1:])
+        _, height, width = _operand(node, graph)
+        factors = square((scale_factor(exact, height), scale_factor(exact, width)))
         return f'F.interpolate({operands[0]}, scale_factor={factors}, mode="bilinear")'
     if exact.denominator == 1:
         return f"F.interpolate({operands[0]}, scale_factor={exact.numerator})"

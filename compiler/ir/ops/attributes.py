@@ -54,7 +54,7 @@ def complete(operator: Operator, given: Mapping[str, Value]) -> dict[str, Value]
             _check_kind(operator, attribute, value)
         elif attribute.compute is not None:
             value = attribute.compute(operator.name, {**given, **attributes})
-        if value is not None:
+        if value is not None and not (attribute.unlike and attributes[attribute.unlike] == value):
             attributes[attribute.name] = value
     return attributes
 

@@ -22,7 +22,7 @@ class Attribute:
     """An attribute of an operator.
 
     Where a call does not give it, it is its `default`, else what `compute` makes of the operator's name and
-    of what the call gives; where there is neither, it is left out.
+    of what the call gives; where there is neither, or it says what the attribute `unlike` says, it is left out.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Attribute:
     default: Value | None = None
     required: bool = False
     compute: Callable[[str, Attributes], Value | None] | None = None
+    unlike: str | None = None
 
 
 ShapeRule = Callable[[Sequence[TensorType], Attributes, "Demands"], tuple[Value, ...]]
@@ -113,7 +114,9 @@ class Demands:
             self.equal(one, other, message)
 
     def divides(self, divisor: Value, size: Value, message: str) -> None:
-        """Demand that a size is a multiple of `divisor`."""
+        """Demand that a size is a multiple of `divisor`; of 1 every size is one, whatever it depends on."""
+        if divisor == 1:
+            return
         self.require(apply("==", apply("%", size, divisor), 0), message)
 
 

@@ -194,8 +194,8 @@ SCALING_PADDING = Attribute("padding", "count", compute=scaling_padding)
 DILATION = Attribute("dilation", "size", 1)
 GROUPS = Attribute("groups", "size", 1)
 WIDTHS = (
-    Attribute("kernel_width", "size"),
-    Attribute("stride_width", "size"),
-    Attribute("padding_width", "count", compute=same_padding_width),
+    Attribute("kernel_width", "size", unlike="kernel"),
+    Attribute("stride_width", "size", unlike="stride"),
+    Attribute("padding_width", "count", compute=same_padding_width, unlike="padding"),
 )
 """A window's own width, last in order, so that a square window is what comes first to mind."""

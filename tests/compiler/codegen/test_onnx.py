@@ -264,19 +264,30 @@ def _one(kind: str, *inputs: str, **attributes: Any) -> list[onnx.NodeProto]:
 
 
 REFUSED = [
-    (_one("Softmax"), {}, "supported are"),
-    (_one("LeakyRelu"), {}, r"node `here` \(LeakyRelu\) is not supported"),
+    (_one("Softsign"), {}, "supported are"),
+    (_one("Selu"), {}, r"node `here` \(Selu\) is not supported"),
+    (_one("Softmax"), {}, "over the channels"),
+    (_one("Elu", alpha=0.5), {}, "alpha 0.5"),
     (_one("HardSigmoid"), {}, "alpha 0.2"),
     (_one("Clip", "a", "b"), {"a": np.float32(-1), "b": np.float32(1)}, "bounds -1 and 1"),
-    (_one("Conv", "w"), {"w": weight(2, 3, 3, 1)}, "not square"),
-    (_one("Conv", "w", pads=[0, 0, 1, 1]), {"w": weight(2, 3, 3, 3)}, "not square and symmetric"),
+    (_one("Conv", "w", dilations=[1, 2]), {"w": weight(2, 3, 3, 3)}, "not symmetric"),
+    (_one("Conv", "w", pads=[0, 0, 1, 1]), {"w": weight(2, 3, 3, 3)}, "not symmetric"),
+    (_one("ConvTranspose", "w", strides=[2, 1]), {"w": weight(3, 2, 3, 3)}, "not square"),
     (_one("Conv", "w", auto_pad="SAME_UPPER"), {"w": weight(2, 3, 3, 3)}, "auto_pad"),
     (_one("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1), {}, "counts in the average"),
     (_one("MaxPool", kernel_shape=[3, 3], ceil_mode=1), {}, "ceil mode"),
-    (_one("Flatten"), {}, "what a global pool gives"),
-    (_one("ReduceMean", axes=[1]), {}, "height and width"),
+    (_one("Flatten", axis=2), {}, "does not make"),
+    (_one("Reshape", "s"), {"s": np.array([1, 3, 4, 16])}, "is not an operator"),
+    (_one("Transpose", perm=[0, 2, 3, 1]), {}, "output is reshaped"),
+    (_one("Transpose", perm=[0, 2, 1, 3]), {}, "permutation"),
+    (_one("Slice", "a", "b", "c", "d"), {"a": np.array([0]), "b": np.array([8]), "c": np.array([2]), "d": np.array([3])}, "rows and columns"),
+    (_one("Resize", "", "f"), {"f": np.array([1, 1, 2, 3], np.float32)}, "only nearest"),
+    (_one("Gather", "i"), {"i": np.array(0)}, "one of the tokens"),
+    (_one("LayerNormalization", "g"), {"g": weight(8)}, "over the channels"),
+    (_one("Mul", "c"), {"c": weight(8)}, "factor for each channel"),
+    (_one("ReduceMean", axes=[1]), {}, "over height and width"),
     (_one("Add", "c"), {"c": weight(3, 1, 1)}, "as the bias"),
-    (_one("Mul", "c"), {"c": np.float32(2)}, "product with a constant"),
+    (_one("Mul", "c"), {"c": np.float32(2)}, "product with zero"),
     (_one("Concat", "x", axis=2), {}, "only channels"),
     (_one("Conv", "w"), {"w": weight(2, 5, 3, 3)}, "here"),
     (_one("Conv", "w"), {"w": weight(2, 3, 3, 3).astype(np.float64)}, "checker refuses"),
@@ -291,7 +302,7 @@ def test_what_a_network_cannot_hold_is_named(
     nodes: list[onnx.NodeProto], constants: Mapping[str, Any], message: str
 ) -> None:
     with pytest.raises(OnnxProblem, match=message):
-        from_onnx(other_model(nodes, constants, rank=2 if nodes[0].op_type == "Flatten" else 4))
+        from_onnx(other_model(nodes, constants, rank={"Flatten": 2, "Gather": 3}.get(nodes[0].op_type, 4)))
 
 
 def test_hostile_models_are_refused() -> None:
