@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli import architectures, bundles, costs, editor, experiments, language, machine, pictures, spaces, tables
+from runtime.cli import (
+    architectures,
+    bundles,
+    costs,
+    editor,
+    experiments,
+    language,
+    machine,
+    pictures,
+    spaces,
+    tables,
+)
 from runtime.cli.common import flush_output
 
 app = typer.Typer(

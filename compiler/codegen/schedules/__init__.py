@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.codegen.schedules import concat, dense, elementwise, mean, window
+from compiler.codegen.schedules import attention, concat, dense, elementwise, mean, plain, rows, window
 from compiler.codegen.schedules.template import Schedule, Template, Unsupported, dissect
 from compiler.kernel import Kernel
 from compiler.passes.fold import FOLDED
@@ -15,6 +15,9 @@ TEMPLATES: tuple[Template, ...] = (
     mean.TEMPLATE,
     concat.TEMPLATE,
     elementwise.TEMPLATE,
+    rows.TEMPLATE,
+    attention.TEMPLATE,
+    plain.TEMPLATE,
 )
 
 

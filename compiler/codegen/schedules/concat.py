@@ -15,6 +15,7 @@ from compiler.codegen.schedules.template import (
     concatenate,
     dissect,
     image,
+    read_at,
 )
 from compiler.codegen.schedules.tiles import channel_runs
 from compiler.codegen.tvm_api import Expr
@@ -69,7 +70,7 @@ class Concat:
                     place = emitter.let(pixel * out + first + channel + start)
 
                     def read(index: int, place: Expr = place, lanes: int = lanes) -> Expr:
-                        return load(arguments.inputs[index], place, lanes)
+                        return read_at(kernel, arguments, index, place, lanes)
 
                     result = apply_epilogue(emitter, dissect(kernel), value, lanes, read)
                     emitter.store(arguments.output, place, result, lanes)

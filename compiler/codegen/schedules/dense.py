@@ -38,6 +38,7 @@ from compiler.codegen.schedules.template import (
     apply_epilogue,
     concatenate,
     dissect,
+    read_at,
 )
 from compiler.codegen.schedules.tiles import (
     ChannelRun,
@@ -179,7 +180,7 @@ class _Writer:
 
     def _finish(self, value: Expr, where: Expr, width: int) -> None:
         def read(index: int) -> Expr:
-            return load(self.arguments.inputs[index], where, width)
+            return read_at(self.anatomy.kernel, self.arguments, index, where, width)
 
         result = apply_epilogue(self.emitter, self.anatomy, value, width, read)
         self.emitter.store(self.arguments.output, where, result, width)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.codegen.schedules.template import Anatomy, Parameters, image, setting
-from compiler.codegen.schedules.tiles import Window, channel_runs
+from compiler.codegen.schedules.tiles import Window, channel_runs, step_windows
+from compiler.ir.ops import pair
 from compiler.kernel import FP32_BYTES, Kernel
 from compiler.target import Target
 
@@ -55,15 +56,13 @@ def shape_of(kernel: Kernel, anatomy: Anatomy) -> Shape:
     out, bias = setting(step, "out"), bool(step.settings["bias"])
     if step.operator == "linear":
         return Shape(Window(1, 1), Window(width, width), channels, out, 1, bias)
-    names = ("kernel", "stride", "padding", "dilation")
-    size, stride, padding, dilation = (setting(step, name) for name in names)
     groups = setting(step, "groups")
-    if (size, stride, padding) == (1, 1, 0):
+    if [pair(step.settings, name) for name in ("kernel", "stride", "padding")] == [(1, 1), (1, 1), (0, 0)]:
         pixels = height * width
         return Shape(Window(1, 1), Window(pixels, pixels), channels, out, groups, bias)
     out_height, out_width, _ = image(kernel.values[len(kernel.inputs)])
-    rows = Window(height, out_height, size, stride, padding, dilation)
-    return Shape(rows, Window(width, out_width, size, stride, padding, dilation), channels, out, groups, bias)
+    windows = step_windows(step, height, width, (out_height, out_width), setting(step, "dilation"))
+    return Shape(*windows, channels, out, groups, bias)
 
 
 def dense_candidates(shape: Shape, target: Target) -> list[Parameters]:

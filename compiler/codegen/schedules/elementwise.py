@@ -30,8 +30,8 @@ class Elementwise:
     operators = ELEMENTWISE
 
     def applies(self, kernel: Kernel) -> bool:
-        """No anchor."""
-        return dissect(kernel).anchor is None
+        """No anchor, and all inputs of the result's type."""
+        return dissect(kernel).anchor is None and set(kernel.inputs) == {kernel.output}
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
         """A few vectors at a time."""

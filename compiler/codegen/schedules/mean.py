@@ -6,8 +6,11 @@ one another.
 
 from __future__ import annotations
 
+import operator
+
 from compiler.codegen.schedules.emit import Emitter, Register, load, number, offsets
 from compiler.codegen.schedules.template import (
+    LOWEST,
     Arguments,
     Array,
     Parameters,
@@ -16,18 +19,19 @@ from compiler.codegen.schedules.template import (
     concatenate,
     dissect,
     image,
+    read_at,
 )
 from compiler.codegen.schedules.tiles import ChannelRun, channel_runs
-from compiler.codegen.tvm_api import Expr
+from compiler.codegen.tvm_api import Expr, tirx
 from compiler.kernel import Kernel
 from compiler.target import Target
 
 
 class Mean:
-    """The template of `global_pool`."""
+    """The template of `global_pool` and `global_max_pool`."""
 
     name = "mean/1"
-    operators = ("global_pool",)
+    operators = ("global_pool", "global_max_pool")
 
     def applies(self, kernel: Kernel) -> bool:
         """A global pooling first."""
@@ -66,12 +70,14 @@ class Mean:
         anatomy = dissect(kernel)
         height, width, channels = image(kernel.inputs[anatomy.main])
         source = arguments.inputs[anatomy.main]
-        sums = [self._zeros(emitter, run) for _ in range(split)]
+        greatest = kernel.steps[0].operator == "global_max_pool"
+        join = tirx.max if greatest else operator.add
+        sums = [self._first(emitter, run, LOWEST if greatest else 0.0) for _ in range(split)]
 
         def add(pixel: Expr, part: dict[int, Register]) -> None:
             for start, register in part.items():
                 value = load(source, pixel * channels + channel + start, register.lanes)
-                register.set(register.get() + value)
+                register.set(join(register.get(), value))
 
         full, rest = divmod(height * width, split)
         with emitter.loop(full) as turn:
@@ -83,19 +89,19 @@ class Mean:
             lanes = register.lanes
             total = register.get()
             for part in sums[1:]:
-                total = total + part[start].get()
-            mean = emitter.let(total * number(1 / (height * width), lanes))
+                total = join(total, part[start].get())
+            mean = emitter.let(total if greatest else total * number(1 / (height * width), lanes))
             place = emitter.let(channel + start)
 
             def read(index: int, place: Expr = place, lanes: int = lanes) -> Expr:
-                return load(arguments.inputs[index], place, lanes)
+                return read_at(kernel, arguments, index, place, lanes)
 
             result = apply_epilogue(emitter, anatomy, mean, lanes, read)
             emitter.store(arguments.output, place, result, lanes)
 
-    def _zeros(self, emitter: Emitter, run: ChannelRun) -> dict[int, Register]:
+    def _first(self, emitter: Emitter, run: ChannelRun, value: float) -> dict[int, Register]:
         return {
-            start: emitter.register(number(0.0, lanes), lanes)
+            start: emitter.register(number(value, lanes), lanes)
             for start, lanes in zip(offsets(run.widths), run.widths, strict=True)
         }
 

@@ -16,7 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from compiler.codegen.schedules.activation import FORMULAS, formula
-from compiler.codegen.schedules.emit import CACHE_LINE, Emitter, integer, pointer, round_up, view
+from compiler.codegen.schedules.emit import (
+    CACHE_LINE,
+    Emitter,
+    broadcast,
+    integer,
+    load,
+    pointer,
+    round_up,
+    view,
+)
 from compiler.codegen.tvm_api import Expr, Statement, ir, statements, tirx
 from compiler.ir.ops import ACTIVATIONS, OPERATORS
 from compiler.ir.types import Dimensions
@@ -28,6 +37,8 @@ Array = np.ndarray[Any, Any]
 Weights = Mapping[tuple[int, str], Array]
 """A kernel's constants by (step, name), in PyTorch's layouts."""
 
+LOWEST = -3.4028234663852886e38
+"""The least fp32 number."""
 LINE_VALUES = CACHE_LINE // FP32_BYTES
 ELEMENTWISE = (*FORMULAS, "add", "mul")
 """Operators that may follow any other in its kernel."""
@@ -167,6 +178,20 @@ def apply_epilogue(
         result = _combine(emitter, step, [operand(i) for i in step.operands], lanes)
         values[index] = emitter.let(result)
     return values[inputs + len(anatomy.kernel.steps) - 1]
+
+
+def read_at(kernel: Kernel, arguments: Arguments, index: int, place: Expr, lanes: int) -> Expr:
+    """An input of an elementwise step where the result is at `place`, vectors lying in one pixel's channels.
+
+    An input may have fewer elements than the result: one for each channel, or one for each pixel.
+    """
+    shape, source = kernel.inputs[index], arguments.inputs[index]
+    channels = image(kernel.output)[2]
+    if shape == kernel.output:
+        return load(source, place, lanes)
+    if len(shape) < len(kernel.output):
+        return load(source, place % channels, lanes)
+    return broadcast(load(source, place // channels), lanes)
 
 
 def _combine(emitter: Emitter, step: Step, operands: Sequence[Expr], lanes: int) -> Expr:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from compiler.codegen.schedules.emit import Emitter, split_lanes
 from compiler.codegen.tvm_api import Expr, tirx
+from compiler.ir.ops import pair
+from compiler.kernel import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,17 @@ class Window:
         """Whether no tap of these output positions reads the padding."""
         last = self.place(start + count - 1, self.kernel - 1)
         return bool(self.place(start, 0) >= 0 and last < self.size)
+
+
+def step_windows(
+    step: Step, height: int, width: int, extents: tuple[int, int], dilation: int
+) -> tuple[Window, Window]:
+    """The window that a step slides, down the columns and along the rows."""
+    kernels, strides, paddings = (pair(step.settings, name) for name in ("kernel", "stride", "padding"))
+    return (
+        Window(height, extents[0], kernels[0], strides[0], paddings[0], dilation),
+        Window(width, extents[1], kernels[1], strides[1], paddings[1], dilation),
+    )
 
 
 @dataclass(frozen=True, slots=True)

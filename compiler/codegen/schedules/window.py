@@ -18,6 +18,7 @@ import numpy as np
 from compiler.codegen.schedules.emit import Emitter, Register, broadcast, load, number, offsets, round_up
 from compiler.codegen.schedules.template import (
     LINE_VALUES,
+    LOWEST,
     Anatomy,
     Arguments,
     Array,
@@ -27,6 +28,7 @@ from compiler.codegen.schedules.template import (
     concatenate,
     dissect,
     image,
+    read_at,
     setting,
 )
 from compiler.codegen.schedules.tiles import (
@@ -35,6 +37,7 @@ from compiler.codegen.schedules.tiles import (
     Window,
     block_ranges,
     channel_runs,
+    step_windows,
     tile_runs,
     window_range,
 )
@@ -48,7 +51,6 @@ Sums = dict[tuple[int, int], Register]
 CHANNELS_FIRST, ROWS_FIRST, PIXELS_FIRST = 0, 1, 2
 CROWDED = 1.15
 """What a tile loses that fills more than half of the registers, as measured on Zen 5."""
-LOWEST = -3.4028234663852886e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,9 @@ def shape_of(kernel: Kernel, anatomy: Anatomy) -> Shape:
     assert step is not None
     height, width, channels = image(kernel.inputs[anatomy.main])
     out_height, out_width, _ = image(kernel.values[len(kernel.inputs)])
-    size, stride, padding = (setting(step, name) for name in ("kernel", "stride", "padding"))
     dilation = setting(step, "dilation") if step.operator == "depthwise" else 1
     bias = step.operator == "depthwise" and bool(step.settings["bias"])
-    rows = Window(height, out_height, size, stride, padding, dilation)
-    columns = Window(width, out_width, size, stride, padding, dilation)
+    rows, columns = step_windows(step, height, width, (out_height, out_width), dilation)
     return Shape(step.operator, rows, columns, channels, bias)
 
 
@@ -283,7 +283,7 @@ class _Writer:
 
     def _finish(self, value: Expr, where: Expr, width: int) -> None:
         def read(index: int) -> Expr:
-            return load(self.arguments.inputs[index], where, width)
+            return read_at(self.anatomy.kernel, self.arguments, index, where, width)
 
         result = apply_epilogue(self.emitter, self.anatomy, value, width, read)
         self.emitter.store(self.arguments.output, where, result, width)

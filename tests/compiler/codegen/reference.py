@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from compiler.ir.types import Dimensions
 from compiler.kernel import Kernel, Step
+from compiler.nets.forward import FORWARD
 from compiler.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -18,20 +18,6 @@ Weights = dict[tuple[int, str], Array]
 
 AVX512 = Target("wide", "x86-64-v4", "x86_64-unknown-linux-gnu", vector_bits=512, registers=32)
 AVX2 = Target("middle", "x86-64-v3", "x86_64-unknown-linux-gnu", vector_bits=256, registers=16)
-
-ACTIVATION = {
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "sigmoid": torch.sigmoid,
-    "hsigmoid": F.hardsigmoid,
-    "hswish": F.hardswish,
-    "swish": F.silu,
-    "gelu": F.gelu,
-    "tanh": torch.tanh,
-    "elu": F.elu,
-    "identity": lambda x: x,
-    "zero": lambda x: x * 0,
-}
 
 
 def kernel(shapes: list[Dimensions], head: Step, *tail: str, residual: bool = False) -> Kernel:
@@ -124,34 +110,9 @@ def run_reference(kernel: Kernel, inputs: list[Array], weights: Weights) -> Arra
             for name in ("weight", "bias")
             if (index, name) in weights
         }
-        values.append(_step(step, operands, parameters))
+        values.append(FORWARD[step.operator](operands, parameters, step.settings, "evaluate"))
     result: Array = values[-1][0].numpy()
     return result
-
-
-def _step(step: Step, operands: list[torch.Tensor], weights: dict[str, torch.Tensor]) -> torch.Tensor:
-    first, settings = operands[0], {name: int(value) for name, value in step.attributes}
-    weight, bias = weights.get("weight"), weights.get("bias")
-    if step.operator in ("conv", "depthwise"):
-        groups = first.shape[1] if step.operator == "depthwise" else settings["groups"]
-        places = settings["stride"], settings["padding"], settings["dilation"]
-        return F.conv2d(first, weight, bias, *places, groups)
-    if step.operator == "linear":
-        return F.linear(first, weight, bias)
-    if step.operator == "max_pool":
-        return F.max_pool2d(first, settings["kernel"], settings["stride"], settings["padding"])
-    if step.operator == "avg_pool":
-        window = settings["kernel"], settings["stride"], settings["padding"]
-        return F.avg_pool2d(first, *window, count_include_pad=False)
-    if step.operator == "global_pool":
-        return first.mean((2, 3))
-    if step.operator == "concat":
-        return torch.cat(operands, 1 if first.ndim == 4 else -1)
-    if step.operator in ("add", "mul"):
-        for other in operands[1:]:
-            first = first + other if step.operator == "add" else first * other
-        return first
-    return ACTIVATION[step.operator](first)
 
 
 def channels_last(value: Array) -> Array:

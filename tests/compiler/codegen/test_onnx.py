@@ -280,7 +280,7 @@ REFUSED = [
     (_one("Reshape", "s"), {"s": np.array([1, 3, 4, 16])}, "is not an operator"),
     (_one("Transpose", perm=[0, 2, 3, 1]), {}, "output is reshaped"),
     (_one("Transpose", perm=[0, 2, 1, 3]), {}, "permutation"),
-    (_one("Slice", "a", "b", "c", "d"), {"a": np.array([0]), "b": np.array([8]), "c": np.array([2]), "d": np.array([3])}, "rows and columns"),
+    (_one("Slice", *"abcd"), dict(zip("abcd", np.array([[0], [8], [2], [3]]), strict=True)), "rows and col"),
     (_one("Resize", "", "f"), {"f": np.array([1, 1, 2, 3], np.float32)}, "only nearest"),
     (_one("Gather", "i"), {"i": np.array(0)}, "one of the tokens"),
     (_one("LayerNormalization", "g"), {"g": weight(8)}, "over the channels"),
