@@ -19,7 +19,7 @@ import onnx
 from compiler.codegen.onnx_reader import OnnxProblem, Reader
 from compiler.codegen.onnx_rules import RULES
 from compiler.codegen.to_onnx import SCHEMA
-from compiler.ir.expression import Assignment, Literal
+from compiler.ir.expression import Assignment, Literal, Scalar
 from compiler.ir.graph import INPUT, Network
 from compiler.ir.ops import SIZE_CAP
 from compiler.ir.types import TensorType
@@ -168,6 +168,10 @@ def _choices(notes: dict[str, str]) -> Assignment:
 
 
 def _literal(choice: object) -> Literal:
+    return tuple(map(_scalar, choice)) if isinstance(choice, list) else _scalar(choice)
+
+
+def _scalar(choice: object) -> Scalar:
     if isinstance(choice, str) and re.fullmatch(r"-?\d{1,30}/\d{1,30}", choice):
         return Fraction(choice)
     if isinstance(choice, bool | int | str):

@@ -8,7 +8,7 @@ from compiler.architecture import sample
 from compiler.derive import derive
 from compiler.ir.text import NotAGraph, print_network, print_space, read
 from compiler.passes.flatten import flatten
-from tests.compiler_spaces import SHIPPED, shipped, space
+from tests.compiler_spaces import SEARCHABLE, SHIPPED, shipped, space
 from tests.conftest import Golden
 
 
@@ -16,11 +16,15 @@ from tests.conftest import Golden
 def test_shipped_spaces_round_trip(name: str) -> None:
     graph = shipped(name)
     assert read(print_space(graph)) == graph
-    flat = flatten(graph)
-    assert read(print_space(flat)) == flat
     for architecture in sample(graph, 3, seed=1):
         network = derive(graph, architecture.choices)
         assert read(print_network(network)) == network
+
+
+@pytest.mark.parametrize("name", SEARCHABLE)
+def test_flattened_spaces_round_trip(name: str) -> None:
+    flat = flatten(shipped(name))
+    assert read(print_space(flat)) == flat
 
 
 def test_golden_text(golden: Golden) -> None:
