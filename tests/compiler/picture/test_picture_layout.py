@@ -21,6 +21,7 @@ from tests.dsl.spaces import SPACES, load
 
 SIZES = {"line": LABEL_PX, "place": SMALL_PX, "name": CELL_PX}
 LONG = "a" * 47
+ROUNDING = 1e-9
 
 
 def pictured(graph: SpaceGraph, marked: bool = False) -> Layout:
@@ -48,8 +49,8 @@ def hold(layout: Layout) -> None:
                 and other.y < one.bottom
             )
         for box in each.boxes:
-            assert box.x >= 0
-            assert box.y >= 0
+            assert box.x >= -ROUNDING
+            assert box.y >= -ROUNDING
             assert box.x + box.width <= each.width + 0.01
             assert box.bottom <= each.height + 0.01
             hold_inside(box)
@@ -60,7 +61,7 @@ def hold(layout: Layout) -> None:
 
 def hold_inside(box: BoxAt) -> None:
     for cell in box.frame.cells:
-        assert cell.x >= 0
+        assert cell.x >= -ROUNDING
         assert cell.x + cell.width <= box.width
         assert cell.y + cell.height <= box.height
     for words in box.frame.words:
