@@ -12,7 +12,9 @@ from dsl.source import Source
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SHIPPED = tuple(sorted(path.stem for path in EXAMPLES.glob("*.space")))
 
-SEARCHABLE = tuple(name for name in SHIPPED if name not in ("nats_bench_size", "path_tree", "small_vit", "darts"))
+SEARCHABLE = tuple(
+    name for name in SHIPPED if name not in ("nats_bench_size", "path_tree", "small_vit", "darts")
+)
 """Those that a supernet can hold; DARTS is one of them, but its 19,600 candidates take too long for a test."""
 
 

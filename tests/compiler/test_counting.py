@@ -15,6 +15,16 @@ PUBLISHED = {
     "nas_bench_macro": 6_561,
     "mobilenet_v2": 1,
     "quickstart": 7**6 * 6**2,
+    "nas_bench_201": 5**6,
+    "nats_bench_size": 8**5,
+    "darts": 1_037_664_180**2,
+    "ofa_mobilenet_v3": (9**2 + 9**3 + 9**4) ** 5,
+    "path_tree": 8_929_329_154_589_572_045_632_183_366_258_202,
+    "mobilenet_v3": 1,
+    "proxyless_mobile_searched": 1,
+    "proxyless_mobile_14": 1,
+    "se_mobile": (2 * 3 * 2 * 2) ** 2 * (2 * 3 * 2 * 2 + 1) ** 4,
+    "small_vit": 3 * (4**4 + 4**5 + 4**6),
 }
 
 
