@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from dsl import syntax
 from dsl.check_bodies import BodyChecker
 from dsl.diagnostic import Diagnostic, Note, in_order
+from dsl.limits import MAXIMUM_PROBLEMS
 from dsl.names import Globals, Local, Scope, globals_of
 from dsl.resolve import resolve_settings
 from dsl.signature import FUNCTIONS, Signature
-from dsl.source import Span
+from dsl.source import Source, Span
 from dsl.suggest import did_you_mean, listed
 from dsl.units import METRICS, UNITS, dimension
 
@@ -26,17 +28,41 @@ def check(
     places are not looked into, and names lost there are not called unknown. A file with `use` is linked
     first (`dsl.modules`); where it is not, unknown names are taken to be another file's.
     """
-    found: list[Diagnostic] = []
+    found = _Findings()
     known = globals_of(file, operators, _lost_names(file, spelling))
     checker = BodyChecker(known, found.append)
     found += _twice(file)
     found += _hidden(file, operators)
     broken = [each.span for each in spelling]
     sound = [item for item in file.items if not any(_holds(item.span, place) for place in broken)]
-    for item in sound:
-        found += _Item(file, known, checker).problems(item)
+    later = _constants(file)
+    with suppress(_Enough):
+        for item in sound:
+            for problem in _Item(file, known, checker, later).problems(item):
+                found.append(problem)
     found += resolve_settings(replace(file, items=tuple(sound)))[1]
-    return in_order(found)
+    return in_order(found)[:MAXIMUM_PROBLEMS]
+
+
+class _Enough(Exception):
+    """More is wrong than anybody reads in one run."""
+
+
+class _Findings(list[Diagnostic]):
+    """What is wrong, up to a number: a hostile file would have thousands, each with a search for near names."""
+
+    def append(self, problem: Diagnostic) -> None:
+        super().append(problem)
+        if len(self) >= MAXIMUM_PROBLEMS:
+            raise _Enough
+
+
+def _constants(file: syntax.File) -> dict[Source, dict[str, Span]]:
+    """Where the constants of each source are defined."""
+    found: dict[Source, dict[str, Span]] = {}
+    for each in file.select(syntax.Constant):
+        found.setdefault(each.span.source, {})[each.name] = each.name_span or each.span
+    return found
 
 
 def _holds(outer: Span, inner: Span) -> bool:
@@ -108,10 +134,17 @@ def _hidden(file: syntax.File, operators: Mapping[str, Signature]) -> Iterator[D
 class _Item:
     """Checks one item of a file."""
 
-    def __init__(self, file: syntax.File, known: Globals, checker: BodyChecker) -> None:
+    def __init__(
+        self,
+        file: syntax.File,
+        known: Globals,
+        checker: BodyChecker,
+        later: Mapping[Source, dict[str, Span]],
+    ) -> None:
         self.file = file
         self.known = known
         self.checker = checker
+        self.later = later
 
     def problems(self, item: syntax.Item) -> Iterator[Diagnostic]:
         match item:
@@ -132,11 +165,9 @@ class _Item:
 
     def _constant(self, item: syntax.Constant) -> None:
         """A constant sees those above it; no value enters a file."""
-        later = {}
-        for each in self.file.select(syntax.Constant):
-            if each.span.source is item.span.source and each.span.start >= item.span.start:
-                later[each.name] = each.name_span or each.span
+        later = self.later[item.span.source]
         self.checker.value(item.value, Scope(has_in=False, later=later))
+        later.pop(item.name, None)
 
     def _block(self, block: syntax.Block) -> Iterator[Diagnostic]:
         scope = Scope(has_in=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lark import Token
 
 COMPARISONS = frozenset({"SAME", "DIFFERENT", "LIMIT", "LESS", "MORE", "CONTAINS"})
+ARITHMETIC = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT"})
 VALUE_STARTS = frozenset({"NUMBER", "STRING", "LPAR", "NAME"})
 # Keywords are short: a looser cutoff takes `native` for `tied`.
 _CLOSE = 0.75
@@ -34,6 +35,8 @@ FOREIGN = {
 _PAIRS = {
     ("STAR", "STAR"): "there is no power operator; multiply",
     ("BINDS", "MORE"): "write `->`",
+    ("MINUS", "MORE"): "write `->`, without a space in it",
+    ("OF", "LBRACE"): "say how they are merged: `add choose 2 of { … }`",
 }
 """Marks of other languages, as the two that they are here."""
 _ALONE = {
@@ -91,6 +94,10 @@ def hint(tokens: Sequence[Token], at: int, expected: Set[str], keywords: Mapping
         return "write `=`: a name is bound with `name = value`"
     if found.type in COMPARISONS and "AND" in expected:
         return "comparisons do not chain: write `a < b and b < c`"
+    if found.type in ARITHMETIC and "LBRACE" in expected:
+        return "a count that is computed stands in parentheses: `repeat (n - 1) { … }`"
+    if found.type == "COMMA" and "VBAR" in expected:
+        return "candidates and branches are separated by `|`"
     if found.type == "COMMA" and ("RBRACE" in expected or "$END" in expected):
         return "statements, settings and items need no separator"
     if found.type == "ARROW" and "NAME" in expected:

@@ -14,11 +14,13 @@ from compiler.ir.types import TensorType
 from compiler.lower import values
 from compiler.lower.expressions import Report
 from compiler.lower.place import Place
+from compiler.lower.prelude import is_prelude
 from compiler.lower.scope import POISON, Context, Meaning, Poisoned, Problem, Scope, Tensor
 from compiler.lower.values import as_tensor
 from compiler.lower.wiring import Wiring
 from dsl import syntax
 from dsl.diagnostic import Diagnostic, DiagnosticError, Note, has_errors, in_order
+from dsl.limits import MAXIMUM_PROBLEMS
 from dsl.source import Span
 from dsl.suggest import listed
 from dsl.units import dimension, in_units_of
@@ -54,25 +56,29 @@ class _Lowering:
 
     def report(self, problem: Problem, context: Context | None = None) -> None:
         notes = (*problem.notes, *_chain(context.calls if context else ()))
-        diagnostic = Diagnostic(problem.code, problem.message, problem.span, problem.hint, notes)
-        place = (problem.code, problem.span.source.name, problem.span.start)
-        if place not in {(d.code, d.span.source.name, d.span.start) for d in self.found}:
+        diagnostic = _of_users_file(
+            Diagnostic(problem.code, problem.message, problem.span, problem.hint, notes)
+        )
+        place = (diagnostic.code, diagnostic.span.source.name, diagnostic.span.start)
+        if len(self.found) < MAXIMUM_PROBLEMS and place not in {
+            (d.code, d.span.source.name, d.span.start) for d in self.found
+        }:
             self.found.append(diagnostic)
 
     def wiring(self) -> Wiring:
         wiring = self.make({b.name: b for b in self.file.select(syntax.Block)}, {}, self.report)
         outside = Context(Scope(), None, {}, Place())
+        # A constant sees those above it: the names that are there so far.
         constants: dict[str, Meaning] = {}
+        wiring.names = constants
         for constant in self.file.select(syntax.Constant):
-            wiring.names = dict(constants)
             constants[constant.name] = wiring.bound(constant.value, outside)
             if outside.scope.builder.decided:
                 message = "a constant of the file holds no decision"
                 hint = "bind it in the space, or give it as an argument"
                 self.report(Problem("E0303", message, constant.value.span, hint))
                 constants[constant.name] = POISON
-                outside = replace(outside, scope=Scope())
-        wiring.names = constants
+                outside = outside.but(scope=Scope())
         return wiring
 
     def space(self, space: syntax.Space) -> SpaceGraph | None:
@@ -142,6 +148,15 @@ def _chain(calls: Sequence[tuple[str, Span]]) -> list[Note]:
     places = dict.fromkeys(reversed(calls))
     notes = [Note(f"in this call of `{name}`", span) for name, span in places]
     return notes if len(notes) <= _MOST_CALLS else [*notes[: _MOST_CALLS - 1], notes[-1]]
+
+
+def _of_users_file(diagnostic: Diagnostic) -> Diagnostic:
+    """A mistake inside the prelude is one of the call that leads there."""
+    calls = [note for note in diagnostic.notes if not is_prelude(note.span.source)]
+    if not is_prelude(diagnostic.span.source) or not calls:
+        return diagnostic
+    inside = Note("inside this block of the prelude", diagnostic.span)
+    return replace(diagnostic, span=calls[0].span, notes=(inside, *calls[1:]))
 
 
 def _bound(cap: syntax.Cap, wiring: Wiring, outside: Context) -> Value:

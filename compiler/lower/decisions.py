@@ -25,7 +25,7 @@ class Decisions:
     """Makes the decisions of one space; a path names one of them."""
 
     paths: set[str] = field(default_factory=set)
-    blocks: dict[str, Ties] = field(default_factory=dict)
+    blocks: dict[Key, Ties] = field(default_factory=dict)
     _called: dict[tuple[str, Key], Span] = field(default_factory=dict)
 
     def value(self, options: Sequence[Literal], span: Span, context: Context) -> Value:
@@ -48,6 +48,8 @@ class Decisions:
         Raises:
             Problem: another instance has other options.
         """
+        if len(options) > OPTIONS_CAP:
+            raise Problem("E0307", f"more than {OPTIONS_CAP:,} options", span)
         decision = self._tied(options, kind, span, name, context) if context.place.ties else None
         if len(options) == 1:
             return None
@@ -77,9 +79,11 @@ class Decisions:
 
     def tied_block(self, block: syntax.Block) -> Ties:
         """What all instances of a tied block share."""
-        if block.name not in self.blocks:
-            self.blocks[block.name] = Ties(self._unique(block.name))
-        return self.blocks[block.name]
+        # One block may have several names, where a file is used under several.
+        key = key_of(block.span)
+        if key not in self.blocks:
+            self.blocks[key] = Ties(self._unique(block.name))
+        return self.blocks[key]
 
     def _unique(self, path: str) -> str:
         """The path, numbered where another decision has it: names of tied blocks are drawn apart from places."""

@@ -12,6 +12,7 @@ from dsl import syntax
 from dsl.parser import parsed
 from dsl.source import Source
 
+_NAME = "prelude.space"
 NAMES = frozenset({"separable", "squeeze_excite", "self_attention", "mlp", "transformer_layer"})
 """The blocks of the prelude: a file that names none of them does not pay for reading it."""
 
@@ -35,8 +36,13 @@ def _mentions(file: syntax.File, name: str) -> bool:
 @cache
 def blocks() -> Mapping[str, syntax.Block]:
     """The blocks by name."""
-    text = files("compiler.lower").joinpath("prelude.space").read_text(encoding="utf-8")
-    return {block.name: block for block in parsed(Source("prelude.space", text)).select(syntax.Block)}
+    text = files("compiler.lower").joinpath(_NAME).read_text(encoding="utf-8")
+    return {block.name: block for block in parsed(Source(_NAME, text)).select(syntax.Block)}
+
+
+def is_prelude(source: Source) -> bool:
+    """Whether a source is the prelude's."""
+    return source.name == _NAME
 
 
 def _read(node: syntax.Node) -> Iterator[str]:

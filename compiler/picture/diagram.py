@@ -18,6 +18,7 @@ from compiler.picture.words import node_title, operator_text, plain_labels, type
 
 PANE_BOXES_CAP = 40
 NAME_WIDTH = 260.0
+_BEHIND, _TITLES = 5, 20
 
 
 def diagram_of(space: SpaceGraph, marks: Marks, levels: int, cap: int) -> tuple[Diagram, tuple[str, ...]]:
@@ -123,7 +124,9 @@ def _entering(node: Node, depth: int) -> str:
 def _line(graph: Graph, nodes: Sequence[Node]) -> Line:
     first, *behind = nodes
     titles = [node_title(node, [graph[operand].type for operand in node.inputs]) for node in nodes]
-    return Line(operator_text(first), " ".join(node.op for node in behind), "\n".join(titles))
+    names = [node.op for node in behind[:_BEHIND]]
+    more = [f"+{len(behind) - _BEHIND:,}"] if len(behind) > _BEHIND else []
+    return Line(operator_text(first), " ".join([*names, *more]), "\n".join(titles[:_TITLES]))
 
 
 def _output(graph: Graph, nodes: Sequence[Node]) -> str:

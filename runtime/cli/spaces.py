@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ import typer
 from runtime.cli.common import (
     Answer,
     AnswerFormat,
+    CommandError,
     SpaceFile,
     SpaceName,
     command,
@@ -22,6 +23,7 @@ from runtime.cli.common import (
 
 if TYPE_CHECKING:
     from compiler.architecture import Architecture
+    from compiler.ir.expression import Literal
     from compiler.ir.graph import SpaceGraph
 
 FeasibleOnly = Annotated[
@@ -65,14 +67,13 @@ def count(
 
     Example: onepath count examples/nas_bench_macro.space --with stage.layer1.path=one
     """
-    from compiler.architecture import choice_from_text
     from compiler.counting import Counter
     from compiler.limits import count_feasible
     from compiler.passes.flatten import CannotFlatten, count_mixed_ops
     from runtime.cli.limits import latencies
 
     graph = load_space(file, space)
-    counter = Counter(graph, dict(choice_from_text(graph, text) for text in with_ or ()))
+    counter = Counter(graph, _fixed(graph, with_ or ()))
     size = count_feasible(counter, latencies(file)) if feasible else counter.size()
     try:
         mixed_ops = count_mixed_ops(graph)
@@ -84,6 +85,18 @@ def count(
     else:
         networks = counted(size, "feasible network" if feasible else "network")
         print(f"{graph.name}: {networks}, {counted(decisions, 'decision')}, {_mixed(mixed_ops)}")
+
+
+def _fixed(graph: SpaceGraph, texts: Sequence[str]) -> dict[str, Literal]:
+    """The choices of `--with`, one a decision."""
+    from compiler.architecture import choice_from_text
+
+    fixed: dict[str, Literal] = {}
+    for text in texts:
+        path, option = choice_from_text(graph, text)
+        if fixed.setdefault(path, option) != option:
+            raise CommandError(f"--with gives `{path}` two choices")
+    return fixed
 
 
 def _mixed(number: int | None) -> str:
