@@ -192,7 +192,10 @@ class _Item:
             if input_.name is not None:
                 self.checker.declare(outer, input_.name, "tensor", input_.name_span or input_.span)
         self.checker.missed_in = False
-        self.checker.body(space.body, Scope(outer.has_in, outer))
+        strays = _stray_units(space)
+        statements = tuple(each for each in space.body.statements if id(each) not in strays)
+        self.checker.body(replace(space.body, statements=statements), Scope(outer.has_in, outer))
+        yield from (_stray_unit(cap, word) for cap, word in strays.values())
         yield from _inputs_and_outputs(space, () if self.checker.missed_in else outer.locals.values())
         for cap in space.requires:
             self.checker.value(cap.limit, files)
@@ -238,6 +241,32 @@ class _Item:
 
     def _is_target(self, name: str) -> bool:
         return name in self.known.targets or self.known.forgives(name.partition(".")[0])
+
+
+def _stray_units(space: syntax.Space) -> dict[int, tuple[syntax.Cap, Span]]:
+    """Pipes of one name that stand right behind a cap's number: units that are none; by the pipe's identity."""
+    caps = {
+        cap.limit.span.end: cap
+        for cap in space.requires
+        if isinstance(cap.limit, syntax.Number) and cap.metric in METRICS
+    }
+    found = {}
+    for each in space.body.statements:
+        if isinstance(each, syntax.Pipe) and len(each.steps) == 1 and isinstance(each.steps[0], syntax.Ref):
+            before = each.span.source.text[: each.span.start].rstrip(" \t")
+            if len(before) in caps:
+                found[id(each)] = (caps[len(before)], each.span)
+    return found
+
+
+def _stray_unit(cap: syntax.Cap, word: Span) -> Diagnostic:
+    units = UNITS[METRICS[cap.metric]]
+    if word.text in units:
+        return Diagnostic(
+            "E0144", f"`{word.text}` is too far from its number", word, "leave one space between them"
+        )
+    hint = did_you_mean(word.text, units) or f"its units are {listed([f'`{unit}`' for unit in units])}"
+    return Diagnostic("E0144", f"`{word.text}` is not a unit of `{cap.metric}`", word, hint)
 
 
 def _inputs_and_outputs(space: syntax.Space, inputs: Iterable[Local]) -> Iterator[Diagnostic]:

@@ -95,3 +95,18 @@ def test_labels_of_subsets_are_where_branches_start() -> None:
     (choice,) = block.body.result.steps
     assert isinstance(choice, MergeSubset)
     assert labels(choice.branches, subset=True) == ["s0", "in", "s0#2", "relu"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"), [(" m", "did you mean `M`?"), (" T", "its units"), ("  M", "one space")]
+)
+def test_a_word_behind_a_caps_number_was_meant_as_its_unit(unit: str, words: str) -> None:
+    text = f"space s {{ input [3]  output [3]\nrequire macs <= 5{unit}\nrelu }}"
+    (found,) = check(parsed(Source("unit", text)), OPERATORS)
+    assert found.code == "E0144"
+    assert words in str(found.hint)
+
+
+def test_a_run_tells_a_hundred_mistakes() -> None:
+    text = "space s { input [3]  output [3]  " + " -> ".join(["rleu"] * 5_000) + " }"
+    assert len(check(parsed(Source("many", text)), OPERATORS)) == 100
