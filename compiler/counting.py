@@ -16,12 +16,14 @@ import random
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
+from typing import NamedTuple
 
-from compiler.ir.expression import Literal, choices_of, is_symbolic, show
-from compiler.ir.graph import MIXED, SELECT, Candidate, Decision, Graph, Node, SpaceGraph, declarations, taken
-from compiler.ir.types import TensorType
+from compiler.ir.expression import Literal, choices_of
+from compiler.ir.graph import MIXED, Decision, Graph, Node, SpaceGraph, declarations, taken
+from compiler.skeleton import Skeletons
 
 Choices = dict[str, Literal]
 
@@ -42,18 +44,30 @@ class _Items:
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        return tuple(decision.path for decision in self.decisions), tuple(node.name for node in self.selects)
+        decisions = sorted(decision.path for decision in self.decisions)
+        return tuple(decisions), tuple(sorted(node.name for node in self.selects))
+
+
+def count_with(space: SpaceGraph, choices: Mapping[str, Literal]) -> int:
+    """How many networks have all of these choices: those without one of them, added and taken away by turns."""
+    options = {decision.path: decision.options for decision in space.decisions}
+    total = 0
+    for number in range(len(choices) + 1):
+        for paths in combinations(choices, number):
+            others = {p: tuple(o for o in options[p] if o != choices[p]) for p in paths}
+            total += (-1) ** number * Counter(space, allowed=others).size()
+    return total
 
 
 @dataclass
 class Counter:
     """Counts and samples one space; sub-problems are shared between calls.
 
-    `fixed` narrows the space to the networks in which these decisions, where they exist, have these choices.
+    `allowed` narrows the space to the networks in which these decisions, where they exist, have one of these choices.
     """
 
     space: SpaceGraph
-    fixed: Mapping[str, Literal] = field(default_factory=dict)
+    allowed: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
     _sizes: dict[object, int] = field(default_factory=dict)
     _touched: dict[str, frozenset[str]] = field(default_factory=dict)
 
@@ -69,25 +83,27 @@ class Counter:
 
     def iterate(self) -> Iterator[Choices]:
         """Every assignment, in a stable order: the first decision of the file varies slowest."""
-        return self._each([self._root()], {})
+        return self._each(self._root())
 
     def _root(self) -> _Items:
         if any(node.op == MIXED for node in self.space.graph.nodes):
             raise ValueError(
                 f"{self.space.name} is flattened: count and sample the space that it was made from"
             )
-        return _resolve(_Items((), ()), [self.space.graph], {})
+        return _resolve(_Items((), ()), [self._skeleton], {})
+
+    @cached_property
+    def _skeleton(self) -> Graph:
+        return Skeletons().of(self.space.graph)
 
     @cached_property
     def _shared(self) -> frozenset[str]:
         """The decisions that more than one graph declares."""
-        tally = Tally(decision.path for decision in declarations(self.space.graph))
+        tally = Tally(decision.path for decision in declarations(self._skeleton))
         return frozenset(path for path, number in tally.items() if number > 1)
 
     def _options(self, decision: Decision) -> tuple[Literal, ...]:
-        if decision.path not in self.fixed:
-            return decision.options
-        return tuple(option for option in decision.options if option == self.fixed[decision.path])
+        return self.allowed.get(decision.path, decision.options)
 
     def _size(self, items: _Items, known: Mapping[str, Literal]) -> int:
         total = 1
@@ -123,7 +139,7 @@ class Counter:
             touched = set(choices_of(node.selector))
             for candidate in node.candidates:
                 touched.update(d.path for d in candidate.graph.decisions if d.path in self._shared)
-                for inner in _waiting(candidate.graph):
+                for inner in candidate.graph.nodes:
                     touched |= self._touches(inner)
             self._touched[node.name] = frozenset(touched)
         return self._touched[node.name]
@@ -157,18 +173,30 @@ class Counter:
                     break
                 ticket -= size
 
-    def _each(self, queue: Sequence[_Items], known: dict[str, Literal]) -> Iterator[Choices]:
-        parts = [part for items in queue for part in self._parts(items, known)]
-        if not parts:
-            yield dict(known)
-            return
-        first, rest = parts[0], parts[1:]
-        if first.selects:
-            for _, (left, assigned) in self._branches(first, known):
-                yield from self._each([left, *rest], assigned)
-        else:
-            for option in self._options(first.decisions[0]):
-                yield from self._each(rest, {**known, first.decisions[0].path: option})
+    def _each(self, items: _Items) -> Iterator[Choices]:
+        """Every assignment, part by part, as an odometer whose last digit is the fastest."""
+        waiting = [_State(self._parts(items, {}), {})]
+        while waiting:
+            parts, known = waiting.pop()
+            if not parts:
+                yield known
+                continue
+            first, *rest = parts
+            if first.selects:
+                branches = [
+                    (self._parts(*branch) + rest, branch[1]) for _, branch in self._branches(first, known)
+                ]
+            else:
+                (decision,) = first.decisions
+                branches = [(rest, {**known, decision.path: each}) for each in self._options(decision)]
+            waiting.extend(_State(*branch) for branch in reversed(branches))
+
+
+class _State(NamedTuple):
+    """An assignment begun: what is left to decide, and what is decided."""
+
+    parts: list[_Items]
+    known: dict[str, Literal]
 
 
 class _Groups:
@@ -195,24 +223,6 @@ def _pivot(part: _Items) -> Decision:
     return next(decision for decision in part.decisions if decision.path in wanted)
 
 
-def _waiting(graph: Graph) -> Iterator[Node]:
-    """What brings in more decisions once its selector is known: select nodes, and decisions with a condition."""
-    for decision in graph.decisions:
-        if is_symbolic(decision.condition):
-            yield _conditional(decision)
-    for node in graph.nodes:
-        if node.candidates:
-            yield node
-
-
-def _conditional(decision: Decision) -> Node:
-    """A decision with a condition as a select between a graph that declares it and one that does not."""
-    declares = Graph((), "", (replace(decision, condition=True),))
-    candidates = (Candidate(True, declares), Candidate(False, Graph((), "")))
-    name = f"{decision.path} when {show(decision.condition)}"
-    return Node(name, SELECT, (), TensorType(()), selector=decision.condition, candidates=candidates)
-
-
 def _resolve(items: _Items, reached: Sequence[Graph], known: Mapping[str, Literal]) -> _Items:
     """Items with what `reached` graphs bring in, and every select whose selector is known by what it brings in."""
     decisions = {decision.path: decision for decision in items.decisions}
@@ -221,9 +231,9 @@ def _resolve(items: _Items, reached: Sequence[Graph], known: Mapping[str, Litera
     while queue:
         each = queue.popleft()
         if isinstance(each, Graph):
-            found = [d for d in each.decisions if d.condition is True and d.path not in known]
+            found = [d for d in each.decisions if d.path not in known]
             decisions.update({d.path: d for d in found if d.path not in decisions})
-            queue.extend(_waiting(each))
+            queue.extend(each.nodes)
             continue
         graphs = _taken(each, known)
         if graphs is None:

@@ -31,7 +31,24 @@ def derive_graph(graph: Graph, choices: Assignment) -> Graph:
     builder = GraphBuilder()
     names = {node.name: builder.add(_concrete(node, choices)) for node in graph.nodes if node.op == INPUT}
     output = _inline(builder, graph, names, choices, "")
-    return simplify(builder.build(output))
+    return _ordered(simplify(builder.build(output)))
+
+
+def _ordered(graph: Graph) -> Graph:
+    """The nodes in the canonical order: each right behind the last of its operands, these in their order.
+
+    It does not depend on how the graph was made, so that a space and its flattened form give the same network.
+    """
+    done: dict[str, Node] = {node.name: node for node in graph.inputs}
+    pending = [graph.output]
+    while pending:
+        node = graph[pending[-1]]
+        missing = [operand for operand in node.inputs if operand not in done]
+        if missing and node.name not in done:
+            pending.extend(reversed(missing))
+        else:
+            done[pending.pop()] = node
+    return Graph(tuple(done.values()), graph.output, graph.decisions)
 
 
 def _concrete(node: Node, choices: Assignment, inputs: tuple[str, ...] = (), unit: str = "") -> Node:

@@ -10,6 +10,7 @@ from compiler.architecture import Architecture, every
 from compiler.cost import cost
 from compiler.counting import Counter
 from compiler.derive import derive
+from compiler.ir.expression import Literal
 from compiler.ir.graph import Limit, SpaceGraph
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, ">=": operator.ge}
@@ -65,15 +66,17 @@ def feasible(space: SpaceGraph, drawn: Iterator[Architecture], latency: Latency)
             )
 
 
-def count_feasible(counter: Counter, latency: Latency) -> int:
-    """How many of the networks that `counter` counts keep the limits, by looking at each.
+def count_feasible(space: SpaceGraph, choices: Mapping[str, Literal], latency: Latency) -> int:
+    """How many of the networks that have all of these choices keep the limits, by looking at each.
 
     Raises:
         CannotTell: there are too many to look at, or a latency is not known.
     """
+    counter = Counter(space, {path: (choice,) for path, choice in choices.items()})
     if counter.size() > ENUMERATED:
         raise CannotTell(
             f"{counter.size():,} networks are too many to look at each ({ENUMERATED:,} are not): "
             "draw some with `onepath sample --feasible`"
         )
-    return sum(not broken(counter.space, architecture, latency) for architecture in every(counter))
+    having = (each for each in every(counter) if all(path in each.choices for path in choices))
+    return sum(not broken(space, architecture, latency) for architecture in having)

@@ -27,8 +27,8 @@ def neighbours(space: SpaceGraph, architecture: Architecture) -> Iterator[Archit
             continue
         for option in decision.options:
             if option != choice:
-                fixed = {**architecture.choices, decision.path: option}
-                yield from every(Counter(space, fixed))
+                kept = {**architecture.choices, decision.path: option}
+                yield from every(Counter(space, {path: (choice,) for path, choice in kept.items()}))
 
 
 def mutate(

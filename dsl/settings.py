@@ -166,7 +166,3 @@ class Settings:
     def recipe_of(self, space: str) -> TrainSettings | None:
         """The training recipe of a space."""
         return next((each for each in self.recipes if each.space == space), None)
-
-    def searches_of(self, space: str) -> tuple[SearchSettings, ...]:
-        """The searches of a space, in the order of the file."""
-        return tuple(each for each in self.searches if each.space == space)

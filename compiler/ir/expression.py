@@ -49,11 +49,13 @@ class Choice:
 class Apply:
     """A function of the language applied to literals and expressions, at least one of them not literal.
 
-    `terms` is how many functions and decisions stand in it, written out: what evaluating it costs.
+    `terms` is how many functions and decisions stand in it, written out: what evaluating it costs. `table` says
+    that an `if` is part of a table of values, in which every decision is always read.
     """
 
     function: str
     arguments: tuple[Value, ...]
+    table: bool = field(default=False, compare=False, repr=False)
     terms: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -203,21 +205,73 @@ _INTEGRAL: Mapping[str, Callable[..., Literal]] = {
 """Functions that need no check on two integers: most of what lowering a space computes."""
 
 
-_NEUTRAL: dict[str, Literal] = {"+": 0, "-": 0, "*": 1, "/": 1, "//": 1}
+_NEUTRAL = {"+": 0, "-": 0, "*": 1, "/": 1}
 
 
 def _without_neutral(function: str, arguments: tuple[Value, ...]) -> Value:
     """`x + 0`, `1 * x` and the like are `x`, so that equal sizes stay equal expressions."""
     if function in _NEUTRAL and len(arguments) == 2:
         left, right = arguments
-        if right == _NEUTRAL[function]:
+        if type(right) is int and right == _NEUTRAL[function] and _is_number(left):
             return left
-        if function in "+*" and left == _NEUTRAL[function]:
+        if function in "+*" and type(left) is int and left == _NEUTRAL[function] and _is_number(right):
             return right
     applied = Apply(function, tuple(arguments))
+    if applied.terms > _TABLE_FROM:
+        applied = _tabulated(applied)
     if applied.terms > TERMS_CAP:
         raise ValueProblem(f"a value that depends on decisions in more than {TERMS_CAP} terms")
     return applied
+
+
+def _is_number(value: Value) -> bool:
+    """Whether an expression may be a number: what is true or false stays under its function, which refuses it."""
+    if isinstance(value, Choice):
+        return kind_of(value.options[0]) is int
+    if not isinstance(value, Apply):
+        return kind_of(value) is int
+    if value.function == "if":
+        return all(map(_is_number, value.arguments[1:]))
+    return value.function in _NUMERIC
+
+
+_NUMERIC = frozenset({"+", "-", "*", "/", "//", "%", "neg", "min", "max", "divisible"})
+_TABLE_FROM, _TABLE_MOST = 100, 32
+
+
+def _tabulated(value: Apply) -> Apply:
+    """A long value of few decisions as a table of what it is under each assignment; else the value itself.
+
+    A value that may leave a decision unread stays: the decision may not exist where it is not read.
+    """
+    choices = choices_of(value)
+    if math.prod(len(choice.options) for choice in choices.values()) > _TABLE_MOST or _leaves_unread(value):
+        return value
+    try:
+        found = _table(value, list(choices.values()), {})
+    except ValueProblem:
+        return value
+    return found if isinstance(found, Apply) and found.terms < value.terms else value
+
+
+def _table(value: Apply, choices: list[Choice], known: dict[str, Literal]) -> Value:
+    if not choices:
+        return evaluate(value, known)
+    first, *rest = choices
+    *others, last = [(option, _table(value, rest, {**known, first.path: option})) for option in first.options]
+    result = last[1]
+    for option, part in reversed(others):
+        result = (
+            part if part == result else Apply("if", (Apply("==", (first, option)), part, result), table=True)
+        )
+    return result
+
+
+def _leaves_unread(value: Value) -> bool:
+    if not isinstance(value, Apply):
+        return False
+    unread = value.function in _DECIDING and not value.table
+    return unread or any(map(_leaves_unread, value.arguments))
 
 
 def both(left: Value, right: Value) -> Value:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
@@ -261,17 +261,3 @@ def taken(node: Node, known: Assignment) -> tuple[Graph, ...]:
     chosen = evaluate(node.selector, known)
     keys = chosen if isinstance(chosen, tuple) else (chosen,)
     return tuple(candidate.graph for candidate in node.candidates if candidate.key in keys)
-
-
-def inline(builder: GraphBuilder, graph: Graph, operands: tuple[str, ...], unit: str | None = None) -> str:
-    """Copy the nodes of `graph` into `builder`, its inputs bound to `operands`. Returns the output's name.
-
-    `unit`, where given, is written on every node copied.
-    """
-    names = dict(zip([node.name for node in graph.inputs], operands, strict=True))
-    for node in graph.nodes:
-        if node.op != INPUT:
-            inputs = tuple(names[operand] for operand in node.inputs)
-            copied = replace(node, inputs=inputs, unit=node.unit if unit is None else unit)
-            names[node.name] = builder.add(copied)
-    return names[graph.output]

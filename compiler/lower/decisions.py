@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 
 from compiler.ir.expression import Literal, Scalar, Value, show
 from compiler.ir.graph import Decision
-from compiler.lower.place import Key, Ties, key_of
+from compiler.lower.place import Key, Ties, key_of, own_name
 from compiler.lower.scope import Context, Problem
 from compiler.lower.values import OPTIONS_CAP
 from dsl import syntax
@@ -82,7 +82,7 @@ class Decisions:
         # One block may have several names, where a file is used under several.
         key = key_of(block.span)
         if key not in self.blocks:
-            self.blocks[key] = Ties(self._unique(block.name))
+            self.blocks[key] = Ties(self._unique(own_name(block)))
         return self.blocks[key]
 
     def _unique(self, path: str) -> str:

@@ -135,13 +135,14 @@ class Expressions:
         return values.attempt(node.span, lambda: apply(node.operator, left, right))
 
     def logic(self, node: syntax.Logic, context: Context) -> Meaning:
-        """`and`, `or`: the right side is not evaluated where a constant left side decides."""
+        """`and`, `or`: the right side is reached where the left one does not decide."""
         left = values.as_value(self.value(node.left, context), node.left.span)
         if isinstance(left, bool) and left is (node.operator == "or"):
             return left
-        right = values.as_value(self.value(node.right, context), node.right.span)
         if isinstance(left, bool):
+            right = values.as_value(self.value(node.right, context), node.right.span)
             return values.attempt(node.span, lambda: apply("and", right, True))
+        right = self._arm_value(node.right, left if node.operator == "and" else apply("not", left), context)
         return values.attempt(node.span, lambda: apply(node.operator, left, right))
 
     def pick(self, node: syntax.Pick, context: Context) -> Meaning:

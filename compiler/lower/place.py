@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from compiler.ir.graph import Decision
+from dsl import syntax
 from dsl.source import Span
 
 Key = tuple[int, int, int]
@@ -19,6 +20,11 @@ Key = tuple[int, int, int]
 def key_of(span: Span, iteration: int = 0) -> Key:
     """The key of what is written at `span`."""
     return id(span.source), span.start, iteration
+
+
+def own_name(block: syntax.Block) -> str:
+    """What a place is called after a block: `cell`, though it is brought in as `lib.cell`."""
+    return block.name.rpartition(".")[2]
 
 
 class Place:
@@ -63,7 +69,7 @@ class Ties:
 
     def __init__(self, path: str) -> None:
         self._names = Place(path)
-        self._below: dict[Key, Ties] = {}
+        self._below: dict[tuple[str, Key], Ties] = {}
         self.decisions: dict[Key, Decision] = {}
 
     @property
@@ -77,9 +83,9 @@ class Ties:
 
     def below(self, base: str, key: Key) -> Ties:
         """The side of a place below, made where it is first entered."""
-        if key not in self._below:
-            self._below[key] = Ties(self.name(base))
-        return self._below[key]
+        if (base, key) not in self._below:
+            self._below[base, key] = Ties(self.name(base))
+        return self._below[base, key]
 
 
 @dataclass

@@ -17,7 +17,7 @@ from compiler.ir.types import TensorType
 from compiler.lower import values
 from compiler.lower.calls import bind_arguments
 from compiler.lower.origins import NOWHERE, Arm, Origins, result_place
-from compiler.lower.place import Bound, Place
+from compiler.lower.place import Bound, Place, own_name
 from compiler.lower.scope import (
     POISON,
     Context,
@@ -242,10 +242,10 @@ class Wiring(Selection):
     def _instance(self, block: syntax.Block, span: Span, context: Context, instance: str | None) -> Place:
         """The place of a call: one of its own, but for a candidate that is that call."""
         if block.tied:
-            return context.home.tied(instance or block.name, self.decisions.tied_block(block))
+            return context.home.tied(instance or own_name(block), self.decisions.tied_block(block))
         if context.instance:
             return context.place
-        return context.home.below(instance or block.name, span)
+        return context.home.below(instance or own_name(block), span)
 
     def _arguments(
         self, block: syntax.Block, args: Sequence[syntax.Arg], context: Context

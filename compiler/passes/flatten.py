@@ -32,6 +32,7 @@ from compiler.ir.graph import (
     Node,
     SpaceGraph,
     decisions_of,
+    declarations,
 )
 from compiler.ir.ops import OPERATORS
 
@@ -116,8 +117,11 @@ def _decisions_at(graph: Graph, node: Node) -> set[str]:
 def _seeds(graph: Graph) -> list[_Region]:
     """The nodes that depend on decisions; those that a value of an open type joins are one region from the start."""
     regions: list[_Region] = []
+    conditions: dict[str, set[str]] = {}
+    for each in declarations(graph):
+        conditions.setdefault(each.path, set()).update(choices_of(each.condition))
     for node in graph.nodes:
-        decisions = _decisions_at(graph, node)
+        decisions = _with_conditions(_decisions_at(graph, node), conditions)
         if decisions and node.op != INPUT:
             region = _Region({node.name}, decisions)
             for before in [each for each in regions if _joined(graph, each, region)]:
@@ -125,6 +129,15 @@ def _seeds(graph: Graph) -> list[_Region]:
                 region = _Region(before.nodes | region.nodes, before.decisions | region.decisions)
             regions.append(region)
     return _merged(graph, regions)
+
+
+def _with_conditions(decisions: set[str], conditions: Mapping[str, set[str]]) -> set[str]:
+    """The decisions, and those that their conditions read."""
+    found, new = set(decisions), decisions
+    while new:
+        new = {path for each in new for path in conditions.get(each, ())} - found
+        found |= new
+    return found
 
 
 def _merged(graph: Graph, regions: list[_Region]) -> list[_Region]:

@@ -95,10 +95,14 @@ def priced_table(file: Path, tree: syntax.File, target: str | None, path: Path |
     return Priced(table, path, str(own))
 
 
+class NoTable(CommandError):
+    """A target that has no latency table yet."""
+
+
 def _profiled(file: Path, target: str) -> Path:
     path = Path("runs") / file.stem / "latency" / f"{target}.json"
     if not path.exists():
-        raise CommandError(
+        raise NoTable(
             f"no latency table at {path}; run `onepath profile {file} --target {target}`, or give --table"
         )
     return path

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli.common import CommandError, read_source
-from runtime.cli.costs import Priced, priced_table
+from runtime.cli.common import read_source
+from runtime.cli.costs import NoTable, Priced, priced_table
 
 if TYPE_CHECKING:
     from compiler.architecture import Architecture
@@ -24,7 +24,7 @@ def latencies(file: Path) -> Latency:
     def table(target: str) -> Priced | None:
         try:
             return priced_table(file, sound(read_source(file)), target, None)
-        except CommandError:
+        except NoTable:
             return None
 
     def latency(limit: Limit, space: SpaceGraph, architecture: Architecture) -> float | None:

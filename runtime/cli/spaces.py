@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from compiler.ir.expression import Literal
     from compiler.ir.graph import SpaceGraph
 
+MOST_CHOICES = 10
+"""The most choices under which networks are counted."""
 FeasibleOnly = Annotated[
     bool, typer.Option("--feasible", help="only networks that keep the limits of the space (`require`)")
 ]
@@ -67,14 +69,14 @@ def count(
 
     Example: onepath count examples/nas_bench_macro.space --with stage.layer1.path=one
     """
-    from compiler.counting import Counter
+    from compiler.counting import count_with
     from compiler.limits import count_feasible
     from compiler.passes.flatten import CannotFlatten, count_mixed_ops
     from runtime.cli.limits import latencies
 
     graph = load_space(file, space)
-    counter = Counter(graph, _fixed(graph, with_ or ()))
-    size = count_feasible(counter, latencies(file)) if feasible else counter.size()
+    fixed = _fixed(graph, with_ or ())
+    size = count_feasible(graph, fixed, latencies(file)) if feasible else count_with(graph, fixed)
     try:
         mixed_ops = count_mixed_ops(graph)
     except CannotFlatten:
@@ -88,9 +90,11 @@ def count(
 
 
 def _fixed(graph: SpaceGraph, texts: Sequence[str]) -> dict[str, Literal]:
-    """The choices of `--with`, one a decision."""
+    """The choices of `--with`, one a decision; each doubles the work of counting."""
     from compiler.architecture import choice_from_text
 
+    if len(texts) > MOST_CHOICES:
+        raise CommandError(f"--with may stand {MOST_CHOICES} times at most")
     fixed: dict[str, Literal] = {}
     for text in texts:
         path, option = choice_from_text(graph, text)
