@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from compiler.architecture import every
 from compiler.cost import cost
 from compiler.counting import Counter
 from compiler.derive import derive
 from compiler.frontend import space_of
 from compiler.ir.verify import verify_space
+from compiler.passes.flatten import flatten
 from dsl.source import Source
 from tests.compiler_spaces import codes, shipped, space, written
 
@@ -246,3 +250,66 @@ def test_mistakes(mistake: str) -> None:
 def test_several_inputs_have_no_in() -> None:
     text = TWO.format("conv(8, 3) -> add { a -> relu | b -> conv(3, 1) } -> global_pool -> linear(10)")
     assert [found for found, _, _ in codes(text)] == ["E0105"]
+
+
+def test_one_block_under_two_names_is_tied(tmp_path: Path) -> None:
+    (tmp_path / "lib.space").write_text(
+        "tied block cell { conv(in.channels, choose(1, 3)) }", encoding="utf-8"
+    )
+    text = (
+        'use "lib.space" as a\nuse "lib.space" as b\n'
+        "space s { input [3, 8, 8]  output [3, 8, 8]  a.cell -> b.cell -> foo as a }\nblock foo { a.cell }"
+    )
+    graph = space_of(Source(str(tmp_path / "s.space"), text))
+    assert [decision.path for decision in graph.decisions] == ["cell.kernel"]
+
+
+def test_a_reference_passed_into_a_tied_block_names_its_own_place() -> None:
+    before = (
+        "block foo { conv(3, choose(1, 3)) }\nblock bar { conv(3, choose(1, 3)) }\ntied block cell(f) { f }"
+    )
+    graph = space("cell(foo) -> cell(bar) -> global_pool", before=before)
+    assert [decision.path for decision in graph.decisions] == ["cell.foo.kernel", "cell.bar.kernel"]
+
+
+FLATTENED = {
+    "a condition whose decision another graph declares": (
+        "b -> choose { b | skip: conv(3, 3) } -> global_pool",
+        "tied block b { w = if choose(1, 3) == 1 then choose(3, 5) else 1  if w >= 1 { relu } }",
+    ),
+    "a growing width": (
+        "conv(choose(16, 32), 3) -> repeat 8 { grow } -> global_pool",
+        "block grow { conv(in.channels + in.channels // 2, 3) }",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLATTENED)
+def test_what_once_did_not_flatten(name: str) -> None:
+    body, before = FLATTENED[name]
+    graph = space(body, before=before)
+    flat = verify_space(flatten(graph))
+    for architecture in every(Counter(graph)):
+        assert cost(derive(flat, architecture.choices)) == cost(derive(graph, architecture.choices))
+
+
+def test_the_right_of_and_is_decided_where_it_is_reached() -> None:
+    assert (
+        Counter(space("a = choose(1, 2)\nif a == 1 and choose(1, 2) == 2 { relu } -> global_pool")).size()
+        == 3
+    )
+
+
+def test_floors_of_fractions_stay_exact() -> None:
+    graph = space("w = choose(7 / 2, 9 / 2)\nconv(2 * (w // 1), 3) -> global_pool")
+    widths = [derive(graph, each.choices).graph.nodes[1].type.sizes[0] for each in every(Counter(graph))]
+    assert widths == [6, 8]
+
+
+def test_a_tied_cell_in_many_candidates_is_counted() -> None:
+    before = (
+        "tied block cell { a = choose { conv(3, 3) | x: relu }\n"
+        "b = add choose 1..2 of { u: a -> conv(3, 3) | v: in -> relu }\nadd(a, b) }"
+    )
+    counter = Counter(space("repeat 12 { choose { cell | n: relu } } -> global_pool", before=before))
+    assert counter.size() == (2**12 - 1) * 6 + 1
