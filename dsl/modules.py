@@ -71,7 +71,9 @@ class _Linker:
         return items if use.name is None else _prefixed(items, f"{use.name}.")
 
     def _linked(self, path: str, use: syntax.Use, chain: tuple[str, ...]) -> list[Item] | None:
-        if len(self.linked) >= MAXIMUM_FILES:
+        # Counted before it is read: a chain of files has no end that would count them.
+        self.linked[path] = None
+        if len(self.linked) > MAXIMUM_FILES:
             message = f"more than {MAXIMUM_FILES} files are used"
             self.found.append(Diagnostic("E0152", message, use.span, "bring some of them together"))
             return None

@@ -217,7 +217,7 @@ def _without_neutral(function: str, arguments: tuple[Value, ...]) -> Value:
         if function in "+*" and type(left) is int and left == _NEUTRAL[function] and _is_number(right):
             return right
     applied = Apply(function, tuple(arguments))
-    if applied.terms > _TABLE_FROM:
+    if applied.terms > _TABLE_FROM and function in _NUMERIC:
         applied = _tabulated(applied)
     if applied.terms > TERMS_CAP:
         raise ValueProblem(f"a value that depends on decisions in more than {TERMS_CAP} terms")

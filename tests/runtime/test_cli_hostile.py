@@ -82,7 +82,7 @@ HOSTILE = {
     "twice": (architecture('{"a": 1, "a": 2}'), "`a` stands twice"),
     "no JSON": ("{", "is not JSON"),
     "a fraction": (architecture('{"a": 4.0}'), "`a`: 4.0 is no choice"),
-    "a list": (architecture('{"a": [[]]}'), "`a`: a list is no choice"),
+    "a list": (architecture('{"a": [[]]}'), "`a`: such a list is no choice"),
     "steers a terminal": (architecture('{"a\\u001b[2J": 1.5}'), r"`a\u001b[2J`"),
     "too large": (" " * (1 << 20) + "{}", "at most 1 MiB"),
 }

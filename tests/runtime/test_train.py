@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from compiler.nets.modules import Run  # noqa: E402
 from compiler.nets.network import build_network  # noqa: E402
 from compiler.nets.supernet import build_supernet  # noqa: E402
 from runtime.data.batches import Augmentation, Batches  # noqa: E402
@@ -28,6 +30,8 @@ NETWORK = derived(tiny_space(), PICKS)
 OPTIONS = TrainOptions(
     epochs=4, batch=32, optimiser=Sgd(lr=0.1), augmentation=Augmentation(1), recalibration_batches=3
 )
+
+TENTH = Fraction(1, 10)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +113,10 @@ def test_recalibration_is_the_mean_over_batches(digits: Dataset) -> None:
     batches = Batches(digits.train, digits.preprocessing, 200, 0, "test")
     inputs = [batches[index][0] for index in range(3)]
     recalibrate(module.train(), module, inputs)
-    first = torch.stack([module.steps[0].module([images], None).mean((0, 2, 3)) for images in inputs])  # type: ignore[arg-type]
+    convolution = module.steps[0].module
+    first = torch.stack([convolution([images], Run("evaluate")).mean((0, 2, 3)) for images in inputs])
     torch.testing.assert_close(module.state_dict()["bn1.running_mean"], first.mean(0), rtol=1e-4, atol=1e-5)
-    assert all(step.module.settings.get("momentum", 0.1) == 0.1 for step in module.steps)  # type: ignore[union-attr]
+    assert all(step.module.settings.get("momentum", TENTH) == TENTH for step in module.steps)  # type: ignore[union-attr]
     judged = score(module.eval(), digits.test, digits.preprocessing)
     assert 0 <= judged.accuracy <= 1
 
