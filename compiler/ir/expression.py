@@ -105,8 +105,12 @@ def _boolean(value: Literal) -> bool:
 
 def _arithmetic(function: Callable[..., Literal]) -> Callable[..., Literal]:
     def exact(*arguments: Literal) -> Literal:
+        for argument in arguments:
+            # Asked first, since nearly all numbers are integers, and this is where evaluation spends its time.
+            if type(argument) is not int:
+                _number(argument)
         try:
-            return normal(function(*[_number(argument) for argument in arguments]))
+            return normal(function(*arguments))
         except ZeroDivisionError:
             raise ValueProblem("division by zero") from None
 
@@ -288,14 +292,16 @@ def evaluate(value: Value, assignment: Assignment) -> Literal:
         KeyError: a decision of the expression has no choice.
         ValueProblem: the expression has no value there.
     """
-    if isinstance(value, Choice):
-        return assignment[value.path]
-    if isinstance(value, Apply):
-        deciding = _DECIDING.get(value.function)
-        if deciding is not None:
-            return deciding(value.arguments, assignment)
-        return FUNCTIONS[value.function](*[evaluate(argument, assignment) for argument in value.arguments])
-    return value
+    kind = type(value)
+    if kind is Choice:
+        return assignment[value.path]  # type: ignore[union-attr]
+    if kind is not Apply:
+        return value  # type: ignore[return-value]
+    function, arguments = value.function, value.arguments  # type: ignore[union-attr]
+    deciding = _DECIDING.get(function)
+    if deciding is not None:
+        return deciding(arguments, assignment)
+    return FUNCTIONS[function](*[evaluate(argument, assignment) for argument in arguments])
 
 
 def _evaluate_and(arguments: tuple[Value, ...], assignment: Assignment) -> Literal:

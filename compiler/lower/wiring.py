@@ -37,7 +37,7 @@ from dsl.suggest import listed
 
 CALL_DEPTH_CAP = 64
 NODE_CAP = 20_000
-ELASTIC_CAP = 3_000
+ELASTIC_CAP = 1_500
 BODY_CAP = 20_000
 """Caps on recursion, operators and bodies: a hostile file is answered within about a second."""
 
