@@ -8,20 +8,14 @@ constants are always the same Python value.
 
 from __future__ import annotations
 
-import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-ENUMERATION_CAP = 4096
-"""Joint assignments looked at when a property must hold under all of them."""
-
 TERMS_CAP = 1000
 """Terms of an expression over decisions: a few lines that double a value would make it longer than memory is."""
-
-_WORK_CAP = 400_000
 
 Scalar = int | Fraction | bool | str
 """A constant of the language; a `str` is the label of a path or the name of an operator."""
@@ -331,51 +325,6 @@ def choices_of(*values: object) -> dict[str, Choice]:
         elif isinstance(value, Apply):
             found.update(choices_of(*value.arguments))
     return found
-
-
-def assignments(choices: Mapping[str, Choice], cap: int = ENUMERATION_CAP) -> Iterator[dict[str, Literal]]:
-    """Every joint assignment of `choices`, in a stable order.
-
-    Raises:
-        ValueProblem: there are more than `cap`.
-    """
-    if math.prod(len(choice.options) for choice in choices.values()) > cap:
-        raise ValueProblem(f"it depends on more than {cap:,} combinations of {_few(list(choices))}")
-    for options in itertools.product(*[choice.options for choice in choices.values()]):
-        yield dict(zip(choices, options, strict=True))
-
-
-def _few(paths: list[str]) -> str:
-    return (
-        ", ".join(paths)
-        if len(paths) <= 4
-        else f"{', '.join(paths[:3])} and {len(paths) - 3} other decisions"
-    )
-
-
-def settle(value: Value, cap: int = 256) -> Value:
-    """`value` as a literal if it is the same under every assignment (looked at up to `cap` of them)."""
-    if not is_symbolic(value):
-        return value
-    choices = choices_of(value)
-    if math.prod(len(choice.options) for choice in choices.values()) > _affordable(cap, value):
-        return value
-    values = (evaluate(value, assignment) for assignment in assignments(choices))
-    first = next(values)
-    return first if all(each == first for each in values) else value
-
-
-def _affordable(cap: int, value: Value) -> int:
-    """How many assignments of a value's decisions may be looked at: fewer where it is long."""
-    return min(cap, _WORK_CAP // terms_of(value))
-
-
-def counterexample(condition: Value) -> Assignment | None:
-    """An assignment under which `condition` is false, or None if it always holds."""
-    for assignment in assignments(choices_of(condition), _affordable(ENUMERATION_CAP, condition)):
-        if not evaluate(condition, assignment):
-            return assignment
-    return None
 
 
 _TIGHTNESS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from compiler.ir.expression import Scalar, Value, apply, both, settle
+from compiler.ir.enumeration import settle
+from compiler.ir.expression import Scalar, Value, apply, both
 from compiler.ir.ops import Demands, TypeProblem
 from compiler.ir.types import TensorType
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from compiler.ir.expression import (
-    Literal,
-    Scalar,
-    Value,
-    ValueProblem,
-    apply,
-    both,
-    is_symbolic,
-    settle,
-    show,
-)
+from compiler.ir.enumeration import settle
+from compiler.ir.expression import Literal, Scalar, Value, ValueProblem, apply, both, is_symbolic, show
 from compiler.ir.ops import OPERATORS
 from compiler.lower import values
 from compiler.lower.decisions import Decisions, subsets

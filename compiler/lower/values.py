@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from compiler.ir.enumeration import assignments
 from compiler.ir.expression import (
     Literal,
     Scalar,
     Value,
     ValueProblem,
     apply,
-    assignments,
     choices_of,
     evaluate,
     is_symbolic,

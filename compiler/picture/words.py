@@ -6,15 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from compiler.cost import node_macs, node_params
-from compiler.ir.expression import (
-    Value,
-    ValueProblem,
-    assignments,
-    choices_of,
-    evaluate,
-    is_symbolic,
-    show,
-)
+from compiler.ir.enumeration import assignments
+from compiler.ir.expression import Value, ValueProblem, choices_of, evaluate, is_symbolic, show
 from compiler.ir.graph import INPUT, Candidate, Graph, Node
 from compiler.ir.ops import OPERATORS
 from compiler.ir.types import TensorType

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from compiler.bounds import Bounds, TooMany, bounds
 from compiler.inspection import Sight
-from compiler.ir.expression import Value, ValueProblem, assignments, choices_of, evaluate, is_symbolic, show
+from compiler.ir.enumeration import assignments
+from compiler.ir.expression import Value, ValueProblem, choices_of, evaluate, is_symbolic, show
 from compiler.ir.types import TensorType
 from compiler.lower.scope import Function, Meaning, Tensor
 

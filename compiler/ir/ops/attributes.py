@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compiler.ir.expression import (
-    Literal,
-    Value,
-    assignments,
-    choices_of,
-    evaluate,
-    is_symbolic,
-    show,
-)
+from compiler.ir.enumeration import assignments
+from compiler.ir.expression import Literal, Value, choices_of, evaluate, is_symbolic, show
 from compiler.ir.ops.operator import Attribute, Operator, TypeProblem
 
 SIZE_CAP = 1_000_000

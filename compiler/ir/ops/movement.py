@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
 
-from compiler.ir.expression import Value, apply, settle, show
+from compiler.ir.enumeration import settle
+from compiler.ir.expression import Value, apply, show
 from compiler.ir.ops.operator import (
     Attributes,
     Demands,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
-from compiler.ir.expression import Value, apply, counterexample, settle, show
+from compiler.ir.enumeration import counterexample, settle
+from compiler.ir.expression import Value, apply, show
 from compiler.ir.types import Dimensions, TensorType
 
 Attributes = Mapping[str, Value]

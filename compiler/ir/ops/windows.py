@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from compiler.ir.expression import Value, apply, settle, show
+from compiler.ir.enumeration import settle
+from compiler.ir.expression import Value, apply, show
 from compiler.ir.ops.operator import Attribute, Attributes, Demands, ShapeRule, Shapes, image, integer
 from compiler.ir.types import Dimensions, TensorType
 
