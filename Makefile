@@ -40,6 +40,7 @@ format: setup  ## rewrite the sources in the house format
 
 bench: setup  ## the benchmarks that take minutes
 	$(BIN)/python benchmarks/search_memory.py --format json
+	$(BIN)/python benchmarks/front_end.py --format json
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
