@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from compiler.codegen.schedules import attention, concat, dense, elementwise, mean, plain, rows, window
+from compiler.codegen.schedules import (
+    attention,
+    concat,
+    dense,
+    elementwise,
+    line_buffer,
+    mean,
+    plain,
+    rows,
+    window,
+)
 from compiler.codegen.schedules.template import Schedule, Template, Unsupported, dissect
 from compiler.kernel import Kernel
 from compiler.passes.fold import FOLDED
@@ -10,6 +20,7 @@ from compiler.passes.fuse import FREE
 from compiler.target import Target
 
 TEMPLATES: tuple[Template, ...] = (
+    line_buffer.TEMPLATE,
     dense.TEMPLATE,
     window.TEMPLATE,
     mean.TEMPLATE,
@@ -27,6 +38,8 @@ def template_of(kernel: Kernel) -> Template:
     Raises:
         Unsupported: none does; the message names the operator.
     """
+    if line_buffer.TEMPLATE.applies(kernel):
+        return line_buffer.TEMPLATE
     dissect(kernel)
     for template in TEMPLATES:
         if template.applies(kernel):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.codegen.schedules.template import Anatomy, Parameters, image, setting
 from compiler.codegen.schedules.tiles import Window, channel_runs, step_windows
-from compiler.ir.ops import pair
 from compiler.kernel import FP32_BYTES, Kernel
 from compiler.target import Target
 
@@ -43,25 +42,40 @@ class Shape:
         return self.out // self.groups
 
     @property
+    def pointwise(self) -> bool:
+        """Whether each output pixel reads just the input pixel at its place."""
+        return all(
+            (window.kernel, window.stride, window.padding) == (1, 1, 0)
+            for window in (self.rows, self.columns)
+        )
+
+    @property
     def taps(self) -> int:
         """Products per output value."""
         return self.rows.kernel * self.columns.kernel * self.channels_per_group
 
 
 def shape_of(kernel: Kernel, anatomy: Anatomy) -> Shape:
-    """The convolution that the anchor is; pointwise ones as a single row."""
+    """The convolution or linear layer that the anchor is; pointwise ones as a single row."""
+    step = anatomy.anchor
+    assert step is not None
+    if step.operator == "linear":
+        _, width, channels = image(kernel.inputs[anatomy.main])
+        out, bias = setting(step, "out"), bool(step.settings["bias"])
+        return Shape(Window(1, 1), Window(width, width), channels, out, 1, bias)
+    shape = row_shape_of(kernel, anatomy)
+    pixels = shape.rows.size * shape.columns.size
+    return replace(shape, rows=Window(1, 1), columns=Window(pixels, pixels)) if shape.pointwise else shape
+
+
+def row_shape_of(kernel: Kernel, anatomy: Anatomy) -> Shape:
+    """The convolution that the anchor is, row by row of its image."""
     step = anatomy.anchor
     assert step is not None
     height, width, channels = image(kernel.inputs[anatomy.main])
-    out, bias = setting(step, "out"), bool(step.settings["bias"])
-    if step.operator == "linear":
-        return Shape(Window(1, 1), Window(width, width), channels, out, 1, bias)
-    groups = setting(step, "groups")
-    if [pair(step.settings, name) for name in ("kernel", "stride", "padding")] == [(1, 1), (1, 1), (0, 0)]:
-        pixels = height * width
-        return Shape(Window(1, 1), Window(pixels, pixels), channels, out, groups, bias)
     out_height, out_width, _ = image(kernel.values[len(kernel.inputs)])
     windows = step_windows(step, height, width, (out_height, out_width), setting(step, "dilation"))
+    out, groups, bias = setting(step, "out"), setting(step, "groups"), bool(step.settings["bias"])
     return Shape(*windows, channels, out, groups, bias)
 
 
@@ -72,6 +86,15 @@ def dense_candidates(shape: Shape, target: Target) -> list[Parameters]:
     ranked = [(rank + 1.5 * place, tile, order) for rank, tile in enumerate(tiles) for place, order in orders]
     ranked.sort(key=lambda item: item[0])
     return [_parameters(shape, tile, order, target) for _, tile, order in ranked]
+
+
+def row_candidates(shape: Shape, target: Target) -> list[dict[str, int]]:
+    """Tiles for a row at a time, in the same order: `pixels`, `vectors`, `unroll`, `split`."""
+    one_row = replace(shape, rows=Window(1, 1))
+    tiles = sorted(_tiles(one_row, target), key=lambda tile: (_cycles(one_row, target, *tile), tile))
+    wanted = ("pixels", "vectors", "unroll", "split")
+    found = [_parameters(shape, tile, ROWS_FIRST, target) for tile in tiles]
+    return [{name: parameters[name] for name in wanted} for parameters in found]
 
 
 def _tiles(shape: Shape, target: Target) -> Iterator[tuple[int, int]]:

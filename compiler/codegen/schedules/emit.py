@@ -90,6 +90,8 @@ class Clock:
 
 
 _CLOCK_MONOTONIC = 1
+_CPU = 1
+"""DLPack's number of the device type."""
 _READ, _SECOND_LEVEL, _DATA = 0, 2, 1
 _IN_PLACE = {"disable_lower_builtin": tirx.const(True, "bool")}
 """Keeps TVM from moving a small buffer from the stack to its pool of workspaces."""
@@ -185,6 +187,14 @@ def sequence(parts: Sequence[Statement]) -> Statement:
     if not parts:
         return statements.Evaluate(integer(0))
     return parts[0] if len(parts) == 1 else statements.SeqStmt(list(parts))
+
+
+def on_cpu(body: Statement) -> Statement:
+    """The statements with the device stated that a workspace is taken from."""
+    device = {"device_id": 0, "device_type": _CPU}
+    for name, value in device.items():
+        body = statements.AttrStmt(integer(0), name, integer(value), body)
+    return body
 
 
 def pointer(name: str) -> Expr:

@@ -22,6 +22,7 @@ from compiler.codegen.schedules.emit import (
     broadcast,
     integer,
     load,
+    on_cpu,
     pointer,
     round_up,
     view,
@@ -220,7 +221,7 @@ def write_function(
     arguments = Arguments(tuple(buffers[:-2]), buffers[-2], buffers[-1])
     template.emit(emitter, kernel, parameters, target, arguments)
     emitter.add(statements.Return(integer(0)))
-    function = tirx.PrimFunc(data, emitter.body(), ret_type=ir.PrimType("int32"))
+    function = tirx.PrimFunc(data, on_cpu(emitter.body()), ret_type=ir.PrimType("int32"))
     return (
         function.with_attr("global_symbol", symbol)
         .with_attr("calling_conv", 1)

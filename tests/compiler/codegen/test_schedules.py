@@ -17,6 +17,7 @@ from compiler.kernel import Kernel, Step
 from compiler.target import Target
 from runtime.device import host
 from tests.compiler.codegen.call import call_kernels
+from tests.compiler.codegen.chains import CHAINS, chained
 from tests.compiler.codegen.reference import (
     AVX2,
     AVX512,
@@ -100,6 +101,7 @@ EPILOGUES = [plain(name, [(10, 5, 7)]) for name in ACTIVATIONS] + [
         ),
     ),
 ]
+LINE_BUFFERED = [chained(parts) for parts in CHAINS]
 
 
 def agree(cases: Sequence[tuple[Kernel, Schedule]], target: Target) -> None:
@@ -120,13 +122,15 @@ def some(case: Kernel, target: Target, count: int) -> list[tuple[Kernel, Schedul
     return [(case, found[place]) for place in places]
 
 
-@pytest.mark.parametrize("family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, OTHERS, EPILOGUES])
+@pytest.mark.parametrize(
+    "family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, OTHERS, EPILOGUES, LINE_BUFFERED]
+)
 def test_default_schedules_agree_with_pytorch(family: list[Kernel]) -> None:
     target = host()
     agree([(case, candidates(case, target)[0]) for case in family], target)
 
 
-@pytest.mark.parametrize("family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE])
+@pytest.mark.parametrize("family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, LINE_BUFFERED])
 def test_other_schedules_agree_with_pytorch(family: list[Kernel]) -> None:
     target = host()
     agree([case for each in family[::2] for case in some(each, target, 4)[1:]], target)
@@ -138,7 +142,7 @@ def test_narrower_vectors_agree_with_pytorch(bits: int) -> None:
     target = Target(
         "narrow", machine.cpu, machine.triple, features=machine.features, vector_bits=bits, registers=16
     )
-    cases = [POINTWISE[0], WINDOWED_CONVOLUTIONS[0], DEPTHWISE[1], OTHERS[5], OTHERS[10]]
+    cases = [POINTWISE[0], WINDOWED_CONVOLUTIONS[0], DEPTHWISE[1], OTHERS[5], OTHERS[10], *LINE_BUFFERED[:2]]
     agree([(case, candidates(case, target)[0]) for case in cases], target)
 
 
@@ -153,11 +157,14 @@ def test_parallel_loops_agree_with_pytorch() -> None:
         OTHERS[7],
         OTHERS[10],
         OTHERS[13],
+        *LINE_BUFFERED[:4],
     ]
     agree([pair for case in cases for pair in some(case, target, 3)], target)
 
 
-@pytest.mark.parametrize("case", [*POINTWISE, *WINDOWED_CONVOLUTIONS, *DEPTHWISE, *OTHERS, *EPILOGUES])
+@pytest.mark.parametrize(
+    "case", [*POINTWISE, *WINDOWED_CONVOLUTIONS, *DEPTHWISE, *OTHERS, *EPILOGUES, *LINE_BUFFERED]
+)
 def test_candidates_are_distinct_and_read_back(case: Kernel) -> None:
     for target in (AVX512, AVX2):
         found = candidates(case, target)
