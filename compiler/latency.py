@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from compiler.pricing import Prices
+from compiler.target import Target
 
 if TYPE_CHECKING:
     from compiler.codegen.schedules.template import Schedule
+    from compiler.passes.fuse import Plan
 
 SCHEMA = "onepath.latency/1"
 
@@ -86,6 +88,14 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         return Prediction(total, total * self.model.error)
 
+    def predict_plan(self, plan: Plan) -> Prediction:
+        """The latency of a network with those chains joined that the table says are faster joined.
+
+        Raises:
+            TableProblem: a kernel has no entry; the message names it.
+        """
+        return self.predict(call.kernel.signature for call in self.joined(plan).calls)
+
     def of(self, signature: str) -> Entry:
         """The entry of a kernel.
 
@@ -102,7 +112,18 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def prices(self) -> Prices:
         """The table as a search reads it."""
         kernels = {signature: entry.median_ms for signature, entry in self.entries.items()}
-        return Prices(kernels, self.model.constant_ms, self.model.per_call_ms)
+        target = Target.from_json(self.target)
+        return Prices(kernels, self.model.constant_ms, self.model.per_call_ms, target)
+
+    def joined(self, plan: Plan) -> Plan:
+        """The plan as a bundle of this table holds it: chains joined where the table says that it is faster.
+
+        Raises:
+            TableProblem: a kernel has no entry; the message names it.
+        """
+        for signature in plan.kernels:
+            self.of(signature)
+        return self.prices.joined(plan)
 
     @property
     def schedules(self) -> dict[str, Schedule]:

@@ -66,7 +66,7 @@ def predict_network(table: Table, network: Network) -> Prediction:
     """
     if isinstance(table, BlockTable):
         return Prediction(network_latency_ms(network, table))
-    return table.predict(call.kernel.signature for call in inference_plan(network).calls)
+    return table.predict_plan(inference_plan(network))
 
 
 def candidate_costs(table: Table, flat: SpaceGraph) -> LatencyCosts:

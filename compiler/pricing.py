@@ -13,26 +13,47 @@ from compiler.derive import derive
 from compiler.expected import LatencyCosts
 from compiler.ir.graph import Network, SpaceGraph
 from compiler.kernel import Kernel
+from compiler.passes.chains import chain_kernels, chains, cheapest
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fold import fold_graph
 from compiler.passes.fuse import Plan, fuse_graph
+from compiler.target import Target
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What a latency table says of single kernels: milliseconds by signature, and the cost of each call."""
+    """What a latency table says of single kernels: milliseconds by signature, and the cost of each call.
+
+    `target` is where chains of kernels may be joined; without one, none are.
+    """
 
     kernels_ms: Mapping[str, float]
     constant_ms: float
     per_call_ms: float
+    target: Target | None = None
 
-    def of(self, plan: Plan) -> float:
-        """The sum of a plan's kernels and calls, without the constant.
+    def joined(self, plan: Plan) -> Plan:
+        """The plan as it is built: chains that have a price are joined where that is cheaper.
 
         Raises:
             KeyError: a kernel has no price.
         """
-        return sum(self.kernels_ms[call.kernel.signature] + self.per_call_ms for call in plan.calls)
+        found = {} if self.target is None else chains(plan, self.target)
+        priced = {
+            segment: call for segment, call in found.items() if call.kernel.signature in self.kernels_ms
+        }
+        return cheapest(plan, priced, self._of_call) if priced else plan
+
+    def _of_call(self, signature: str) -> float:
+        return self.kernels_ms[signature] + self.per_call_ms
+
+    def of(self, plan: Plan) -> float:
+        """The sum of the kernels and calls of a plan as it is built, without the constant.
+
+        Raises:
+            KeyError: a kernel has no price.
+        """
+        return sum(self._of_call(call.kernel.signature) for call in self.joined(plan).calls)
 
 
 def inference_plan(network: Network) -> Plan:
@@ -48,11 +69,14 @@ def plans(flat: SpaceGraph) -> Iterator[tuple[str, int, Plan]]:
             yield node.name, index, fuse_graph(fold_graph(candidate.graph))
 
 
-def space_kernels(flat: SpaceGraph) -> dict[str, Kernel]:
-    """The distinct kernels of all networks of a flattened space, by signature, in a stable order."""
+def space_kernels(flat: SpaceGraph, target: Target | None = None) -> dict[str, Kernel]:
+    """The distinct kernels of all networks of a flattened space, by signature, in a stable order.
+
+    With a target, also the chains of them that may be worth joining there.
+    """
     found: dict[str, Kernel] = {}
     for _, _, plan in plans(flat):
-        found.update(plan.kernels)
+        found.update(plan.kernels if target is None else chain_kernels(plan, target))
     return found
 
 

@@ -93,11 +93,10 @@ def _export(run: Run) -> Payload:
 
 def _tune(run: Run) -> Payload:
     plan, _ = run.compiled()
-    signatures = [call.kernel.signature for call in plan.calls]
-    before, after = (run.table(name).predict(signatures) for name in (run.table_file, run.tuning_file))
+    before, after = (run.table(name).predict_plan(plan) for name in (run.table_file, run.tuning_file))
     return {
         "table": str(run.folder / run.tuning_file),
-        "kernels": len(set(signatures)),
+        "kernels": len(run.table(run.tuning_file).joined(plan).kernels),
         "latency_predicted_before_ms": before.latency_ms,
         "latency_predicted_ms": after.latency_ms,
         "latency_error_ms": after.error_ms,

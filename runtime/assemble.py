@@ -134,10 +134,10 @@ def _check(run: Run, bundle: Bundle) -> dict[str, Any]:
 
 def benchmark(run: Run) -> Benchmark:
     """Measure the run's bundle: end to end, kernel by kernel, beside its peers and TVM's untuned code."""
-    plan, weights = run.compiled()
+    apart, weights = run.compiled()
     images, labels = _inputs(run, run.data.test)
     tuned, first = run.table(run.tuning_file), run.table(run.table_file)
-    signatures = [call.kernel.signature for call in plan.calls]
+    plan = tuned.joined(apart)
     with TemporaryDirectory(prefix="onepath-") as scratch:
         untuned = Path(scratch) / "untuned.so"
         with Workers(run.target.threads, 1) as workers:
@@ -154,8 +154,8 @@ def benchmark(run: Run) -> Benchmark:
             labels=labels,
             reference=lambda few: _reference(run, few),
             kernels=rows,
-            latency_predicted_ms=tuned.predict(signatures).latency_ms,
-            latency_predicted_before_ms=first.predict(signatures).latency_ms,
+            latency_predicted_ms=tuned.predict_plan(apart).latency_ms,
+            latency_predicted_before_ms=first.predict_plan(apart).latency_ms,
             machine={**_machine(), **asdict(limits)},
             noise=noise,
         )

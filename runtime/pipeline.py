@@ -142,7 +142,7 @@ def _detail(run: Run, stage: str) -> str:
     experiment = run.experiment
     if stage == "profile":
         budget = experiment.search.profile_budget if experiment.search else None
-        return f"{len(space_kernels(experiment.flat))} kernels{_minutes(budget)}"
+        return f"{len(space_kernels(experiment.flat, run.target))} kernels{_minutes(budget)}"
     if stage == "search" and experiment.search is not None:
         settings = experiment.search
         return f"{settings.warmup} + {settings.epochs} epochs{_minutes(settings.budget)}"

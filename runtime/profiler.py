@@ -18,9 +18,10 @@ from compiler.codegen.tvm_api import version
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import FP32_BYTES, Kernel
 from compiler.latency import Entry, LatencyTable, MeasuredNoise
+from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
-from compiler.pricing import sample_plan, space_kernels
+from compiler.pricing import Prices, sample_plan, space_kernels
 from compiler.target import Target
 from runtime.console import Progress, Silent
 from runtime.device import fingerprint
@@ -57,7 +58,7 @@ def profile_space(
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
         RecordsProblem: the database cannot be used.
     """
-    kernels = space_kernels(flat)
+    kernels = space_kernels(flat, target)
     drawn = random_plans(flat, DRAWN if mixed_nodes(flat) else 1, seed)
     counts = Counter(call.kernel.signature for plan in drawn for call in plan.calls)
     weights = {signature: max(counts[signature], 1) / len(drawn) for signature in kernels}
@@ -129,7 +130,9 @@ def profile(
         said.note(f"pricing {len(kernels)} kernels")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
         prices = price(schedules, target, workers, company)
-        model = fit(with_cuts(distinct(sample_plans)), prices, schedules, target, workers)
+        medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
+        built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
+        model = fit(with_cuts(distinct(built)), prices, schedules, target, workers)
         if len(model.samples) < FEWEST_SAMPLES:
             said.note(
                 f"the latency model rests on {len(model.samples)} networks: an error of {model.error:.0%} is assumed"
@@ -164,9 +167,10 @@ def tune_network(
         RecordsProblem: the database cannot be used.
     """
     counts = Counter(call.kernel.signature for call in plan.calls)
+    kernels = chain_kernels(plan, target)
     with Records(records) as database, Workers(target.threads) as workers:
         tune(
-            plan.kernels,
+            kernels,
             target,
             database,
             trials=trials or WINNER_TRIALS,
@@ -176,14 +180,14 @@ def tune_network(
             progress=progress,
             workers=workers,
         )
-        rows = usable(database, plan.kernels, key_of(target))
+        rows = usable(database, kernels, key_of(target))
         best = best_of(rows)
-        held = {name: table.schedules[name] for name in plan.kernels if name in table.entries}
+        held = {name: table.schedules[name] for name in kernels if name in table.entries}
         schedules = {
             name: best[name].schedule if name in best else held.get(name) or candidates(kernel, target)[0]
-            for name, kernel in plan.kernels.items()
+            for name, kernel in kernels.items()
         }
-        prices = price(schedules, target, workers, len(schedules))
+        prices = price(schedules, target, workers, len(plan.kernels))
     entries = _entries(prices, schedules, rows)
     entries |= {name: table.entries[name] for name in held if held[name] == schedules[name]}
     return msgspec.structs.replace(table, entries=entries, records=digest(best.values()))

@@ -174,7 +174,7 @@ class Stage:
 def _profile_inputs(run: Run) -> Any:
     settings = run.experiment.search
     budget = settings.profile_budget if settings else None
-    kernels = sorted(space_kernels(run.experiment.flat))
+    kernels = sorted(space_kernels(run.experiment.flat, run.target))
     target = [run.target.key, run.table_file, run.experiment.target.trials]
     return [kernels, target, budget, version("apache-tvm")]
 
@@ -391,7 +391,7 @@ def _build(run: Run) -> tuple[str, ...]:
     from runtime.assemble import assemble
 
     table, (plan, weights) = run.table(run.tuning_file), run.compiled()
-    bundle = assemble(run, plan, weights, table)
+    bundle = assemble(run, table.joined(plan), weights, table)
     run.progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return (BUNDLE, *[f"bundle/{name}" for name in bundle.manifest.files])
 

@@ -46,12 +46,11 @@ def chain_kernels(plan: Plan, target: Target) -> dict[str, Kernel]:
     return {**plan.kernels, **joined}
 
 
-def cheapest(plan: Plan, target: Target, price: Callable[[str], float]) -> Plan:
-    """The plan with those chains joined that make it cheapest; `price` is of one call, by the kernel's signature.
+def cheapest(plan: Plan, options: Mapping[Segment, KernelCall], price: Callable[[str], float]) -> Plan:
+    """The plan with those of the chains joined that make it cheapest.
 
-    Equal costs leave kernels apart.
+    `price` is of one call, by its kernel's signature. Equal costs leave kernels apart.
     """
-    options = chains(plan, target)
     follows = {after: before for before, after in _following(plan).items()}
     best: dict[int, tuple[float, tuple[Segment, ...]]] = {}
     for place, call in enumerate(plan.calls):
@@ -64,13 +63,10 @@ def cheapest(plan: Plan, target: Target, price: Callable[[str], float]) -> Plan:
                 best[place] = cost, (*earlier, segment)
     ends = [place for place in best if place not in set(follows.values())]
     chosen = [segment for place in ends for segment in best[place][1]]
-    return _with_segments(
-        plan, {segment[-1]: options[segment] for segment in chosen if len(segment) > 1}, chosen
+    calls = tuple(
+        options[segment] if len(segment) > 1 else plan.calls[segment[0]]
+        for segment in sorted(chosen, key=max)
     )
-
-
-def _with_segments(plan: Plan, joined: Mapping[int, KernelCall], chosen: list[Segment]) -> Plan:
-    calls = tuple(joined.get(segment[-1], plan.calls[segment[-1]]) for segment in sorted(chosen, key=max))
     kept = {*plan.inputs, *(call.output for call in calls)}
     types = {name: shape for name, shape in plan.types.items() if name in kept}
     return Plan(plan.inputs, calls, plan.output, types)
