@@ -87,7 +87,7 @@ def fit(
         CannotPrice: a sample network cannot be built or run.
     """
     try:
-        measured = _measured(plans, schedules, target, workers)
+        measured = measure_plans(plans, schedules, target, workers)
     except (WorkerFailed, BenchProblem) as failure:
         raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
     samples = tuple(
@@ -119,7 +119,7 @@ def fit_samples(samples: Sequence[Sample]) -> Model:
     return Model(float(constant), float(per_call), error, tuple(samples))
 
 
-def _measured(
+def measure_plans(
     plans: Sequence[Plan], schedules: Mapping[str, Schedule], target: Target, workers: Workers
 ) -> list[float]:
     """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""

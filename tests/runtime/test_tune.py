@@ -243,7 +243,7 @@ def test_a_network_is_compiled_and_timed_outside(target: Target, workers: Worker
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
     sizes = measure.compile_plan(plan, weights, schedules, target, tmp_path / "a.so", workers.first)
     assert sizes["workspace_bytes"] > 0
-    (whole_ms,) = fit_latency._measured([plan], schedules, target, workers)
+    (whole_ms,) = fit_latency.measure_plans([plan], schedules, target, workers)
     assert whole_ms > 0
     calls = measure.time_calls(plan, weights, schedules, target, repeats=20, worker=workers.first)
     assert len(calls) == len(plan.calls)

@@ -1,0 +1,125 @@
+"""Random networks of a space, built whole from the space's records: what the table predicts against what is measured.
+
+    python benchmarks/latency_model.py --format json
+    python benchmarks/latency_model.py --space examples/proxyless_mobile.space --networks 60 --format json
+
+The space is profiled first, within `--budget` seconds, as `onepath profile` does it; no kernel is tuned further for
+any network. Each network is compiled from exactly the schedules of the table and run from end to end, one process
+each, in turns. Printed are Spearman's rank correlation, and the relative errors of predicted over measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from compiler.architecture import draws
+from compiler.frontend import space_of
+from compiler.ir.graph import SpaceGraph
+from compiler.latency import LatencyTable
+from compiler.limits import feasible
+from compiler.passes.flatten import flatten
+from compiler.passes.fuse import Plan
+from compiler.pricing import sample_plan
+from compiler.target import Target
+from dsl.reading import read
+from runtime.console import Console
+from runtime.device import fingerprint, host
+from runtime.fit_latency import measure_plans
+from runtime.profiler import profile_space
+from runtime.workers import Workers
+
+ROOT = Path(__file__).resolve().parents[1]
+SPACE = ROOT / "examples/cifar10.space"
+AT_ONCE = 20
+"""Networks that are measured in turns with each other."""
+
+
+def drawn(space: SpaceGraph, flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
+    """Random networks that keep the limits of the space, evenly drawn."""
+    wanted = islice(feasible(space, draws(space, seed), lambda *_: None), count)
+    return [sample_plan(flat, architecture.choices) for architecture in wanted]
+
+
+def measured_ms(plans: Sequence[Plan], table: LatencyTable, target: Target) -> list[float]:
+    """Each network's median latency, built of the table's kernels."""
+    times: list[float] = []
+    with Workers(target.threads) as workers:
+        for start in range(0, len(plans), AT_ONCE):
+            built = [table.joined(plan) for plan in plans[start : start + AT_ONCE]]
+            times += measure_plans(built, table.schedules, target, workers)
+    return times
+
+
+def summary(predicted: Sequence[float], measured: Sequence[float]) -> dict[str, Any]:
+    """How well the predictions fit."""
+    errors = np.array(predicted) / np.array(measured) - 1
+    return {
+        "spearman": float(spearmanr(predicted, measured).statistic),
+        "mean_absolute_percentage_error": float(100 * np.abs(errors).mean()),
+        "worst_percentage_error": float(100 * np.abs(errors).max()),
+        "bias_percent": float(100 * errors.mean()),
+        "networks": len(predicted),
+        "measured_ms": [min(measured), max(measured)],
+    }
+
+
+def main() -> int:
+    """Profile, draw, build, measure, compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--space", type=Path, default=SPACE)
+    parser.add_argument("--networks", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--budget", type=float, default=300.0, help="seconds of profiling")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--records", type=Path, help="a database to use and fill; default one for this run alone"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    given = parser.parse_args()
+    space, target = space_of(read(given.space)), host(given.threads)
+    flat = flatten(space)
+    with tempfile.TemporaryDirectory() as scratch:
+        records = given.records or Path(scratch) / "records.sqlite"
+        began = time.monotonic()
+        console = Console()
+        with console.stage("profile"):
+            table = profile_space(flat, target, records=records, budget_s=given.budget, progress=console)
+        seconds = time.monotonic() - began
+    plans = drawn(space, flat, given.networks, given.seed)
+    predicted = [table.predict_plan(plan).latency_ms for plan in plans]
+    measured = measured_ms(plans, table, target)
+    result: Mapping[str, Any] = {
+        "space": space.name,
+        "threads": target.threads,
+        "processor": fingerprint(),
+        **summary(predicted, measured),
+        "stated_error_percent": 100 * table.model.error,
+        "kernels": len(table.entries),
+        "tuned_kernels": sum(entry.tuned for entry in table.entries.values()),
+        "profile_s": round(seconds, 1),
+        "model": {"constant_ms": table.model.constant_ms, "per_call_ms": table.model.per_call_ms},
+        "noise": {name: getattr(table.noise, name) for name in ("load", "steal", "spread", "noisy")},
+        "pairs_ms": [[round(a, 5), round(b, 5)] for a, b in zip(predicted, measured, strict=True)],
+    }
+    if given.format == "json":
+        print(json.dumps(result, indent=2))
+    else:
+        print("\n".join(f"{name:32} {value}" for name, value in result.items() if name != "pairs_ms"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
