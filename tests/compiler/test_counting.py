@@ -15,6 +15,7 @@ PUBLISHED = {
     "nas_bench_macro": 6_561,
     "mobilenet_v2": 1,
     "quickstart": 7**6 * 6**2,
+    "cifar10": 7**8 * 6**2,
     "nas_bench_201": 5**6,
     "nats_bench_size": 8**5,
     "darts": 1_037_664_180**2,
