@@ -29,6 +29,10 @@ FOOTPRINT_BYTES = 2 << 20
 BUILDS_PER_ROUND = 6
 """Candidates that each worker builds before measuring starts."""
 MEASURE_MS = 25.0
+GAIN = 0.98
+"""A time under this share of the best counts as a gain."""
+PATIENCE = 20
+"""A kernel whose last so many schedules brought no gain is tuned no further: of 40, those that follow bring 0.3%."""
 HOPELESS = 3.0
 """A candidate this many times slower than the best is run twice and no more."""
 BUILD_S, MEASURE_S = 30.0, 30.0
@@ -74,10 +78,21 @@ class _Task:
     kernel: Kernel
     weight: float
     waiting: list[Schedule]
-    tried: int
     died: frozenset[Schedule]
+    tried: int = 0
     best_ns: float = float("inf")
     dry: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether another schedule is worth a trial."""
+        return bool(self.waiting) and self.dry < PATIENCE
+
+    def count(self, nanoseconds: float) -> None:
+        """Take note of one more trial."""
+        self.tried += 1
+        self.dry = 0 if nanoseconds < GAIN * self.best_ns else self.dry + 1
+        self.best_ns = min(self.best_ns, nanoseconds)
 
     def urgency(self, granted: int) -> float:
         """What the next trial is worth, once `granted` more are under way; the first is worth most."""
@@ -127,7 +142,7 @@ def tune(
             budget_s,
             progress or Silent(),
         )
-        if run.tasks and run.total:
+        if run.tasks and run.left:
             run.workers = workers or stack.enter_context(Workers(target.threads))
             run.rounds()
             run.finals()
@@ -164,17 +179,24 @@ class _Run:
             tried = {record.schedule for record in own} - died
             queue = candidates(kernel, self.target)[: self.trials]
             waiting = [schedule for schedule in queue if schedule not in tried]
-            weight = self.weights.get(signature, 1.0)
-            task = _Task(signature, kernel, weight, waiting, len(queue) - len(waiting), died)
+            task = _Task(signature, kernel, self.weights.get(signature, 1.0), waiting, died)
+            held_ns = {record.schedule: record.median_ns for record in own}
+            for schedule in queue:
+                if schedule in tried:
+                    task.count(held_ns[schedule])
             if signature in best:
                 task.best_ns = best[signature].median_ns
             self.tasks.append(task)
-        self.total = sum(len(task.waiting) for task in self.tasks)
 
     @property
     def seconds(self) -> float:
         """Since the run began."""
         return time.monotonic() - self.begin
+
+    @property
+    def left(self) -> int:
+        """Trials that are still worth their time."""
+        return sum(len(task.waiting) for task in self.tasks if task.open)
 
     @property
     def over(self) -> bool:
@@ -192,7 +214,7 @@ class _Run:
 
     def _batch(self, size: int) -> list[_Trial]:
         """The most urgent trials."""
-        queue = [(-task.urgency(0), index, 0) for index, task in enumerate(self.tasks) if task.waiting]
+        queue = [(-task.urgency(0), index, 0) for index, task in enumerate(self.tasks) if task.open]
         heapq.heapify(queue)
         batch: list[_Trial] = []
         while queue and len(batch) < size:
@@ -276,16 +298,11 @@ class _Run:
         self.records.add(record)
         task = trial.task
         self.done += 1
-        task.tried += 1
-        task.dry += 1
-        if record.median_ns < task.best_ns:
-            if record.median_ns < 0.98 * task.best_ns:
-                task.dry = 0
-            task.best_ns = record.median_ns
+        task.count(record.median_ns)
         self.improved.add(task.signature)
         best = f"{task.best_ns / 1e6:.4f} ms" if task.best_ns < float("inf") else "nothing yet"
         failed = f", {self.failed} failed" if self.failed else ""
-        self.progress.update(self.done, self.total, f"{best}{failed}  {task.signature}")
+        self.progress.update(self.done, self.done + self.left, f"{best}{failed}  {task.signature}")
 
     def finals(self) -> None:
         """Let the fastest schedules of each kernel run in turns, and keep those times."""
@@ -337,8 +354,7 @@ class _Run:
         if self.kernels and not best:
             reason = self.first_failure or "the budget ended before the first measurement"
             raise NothingMeasured(f"no schedule of {len(self.kernels)} kernels could be measured: {reason}")
-        left = sum(len(task.waiting) for task in self.tasks)
-        return Tuned(best, self.done, self.failed, self.seconds, left == 0)
+        return Tuned(best, self.done, self.failed, self.seconds, self.left == 0)
 
 
 def _finalists(rows: Sequence[Record], signature: str) -> list[Record]:

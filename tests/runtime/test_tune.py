@@ -102,6 +102,20 @@ def test_tuning_keeps_what_it_measured_and_resumes(target: Target, workers: Work
         )
 
 
+def test_a_kernel_that_gains_no_more_is_left_alone(
+    target: Target, workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = dict(list(mobile(1).kernels.items())[:2])
+    monkeypatch.setattr(tune, "PATIENCE", 1)
+    monkeypatch.setattr(tune, "GAIN", 0.0)
+    monkeypatch.setattr(tune, "BUILDS_PER_ROUND", 1)
+    with Records(tmp_path / "r.sqlite") as records:
+        first = tune.tune(kernels, target, records, trials=30, workers=workers)
+        assert 2 <= first.measured <= 2 + len(workers.all)
+        assert first.complete
+        assert tune.tune(kernels, target, records, trials=30, workers=workers).measured == 0
+
+
 def test_a_budget_is_kept(target: Target, workers: Workers, tmp_path: Path) -> None:
     with Records(tmp_path / "r.sqlite") as records:
         begin = time.monotonic()

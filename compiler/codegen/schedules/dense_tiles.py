@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from compiler.codegen.schedules.template import Anatomy, Parameters, image, setting
-from compiler.codegen.schedules.tiles import Window, channel_runs, step_windows
+from compiler.codegen.schedules.tiles import Window, channel_runs, imbalance, step_windows, tile_runs
 from compiler.kernel import FP32_BYTES, Kernel
 from compiler.target import Target
 
 CHANNELS_FIRST, ROWS_FIRST, PIXELS_FIRST = 0, 1, 2
 CROWDED = 1.05
 """What a tile loses that fills more than two thirds of the registers, as measured on Zen 5."""
+UNUSUAL = 0.02
+"""What an order of loops is thought to cost that is not the first guess, with several threads."""
 STREAMED_PIXELS = 1024
 """With more output pixels than this, fetching the weights is a small part of the work."""
 FMA_LATENCY, FMA_UNITS, LOAD_UNITS = 4, 2, 2
@@ -83,7 +85,22 @@ def dense_candidates(shape: Shape, target: Target) -> list[Parameters]:
     """Tiles in the order of a simple count of cycles; the loop orders of the best ones."""
     tiles = sorted(_tiles(shape, target), key=lambda tile: (_cycles(shape, target, *tile), tile))
     orders = _orders(shape, target)
-    ranked = [(rank + 1.5 * place, tile, order) for rank, tile in enumerate(tiles) for place, order in orders]
+    if target.threads == 1:
+        ranked = [
+            (rank + 1.5 * place, tile, order) for rank, tile in enumerate(tiles) for place, order in orders
+        ]
+    else:
+        ranked = [
+            (
+                _cycles(shape, target, *tile)
+                * _imbalance(shape, target, tile, order)
+                * (1 + UNUSUAL * place),
+                tile,
+                order,
+            )
+            for tile in tiles
+            for place, order in orders
+        ]
     ranked.sort(key=lambda item: item[0])
     return [_parameters(shape, tile, order, target) for _, tile, order in ranked]
 
@@ -134,6 +151,17 @@ def _orders(shape: Shape, target: Target) -> list[tuple[int, int]]:
     )
     orders = [first, second] if one_row else [first, ROWS_FIRST, second]
     return list(enumerate(orders))
+
+
+def _imbalance(shape: Shape, target: Target, tile: tuple[int, int], order: int) -> float:
+    """What the parallel loop of an order loses because its turns do not divide by the threads."""
+    pixels, vectors = tile
+    runs = channel_runs(shape.out_per_group, vectors, target.lanes)
+    if order == CHANNELS_FIRST:
+        return imbalance(target.threads, [(run.count, run.block) for run in runs])
+    if order == ROWS_FIRST or shape.rows.extent > 1:
+        return imbalance(target.threads, [(shape.rows.extent, 1.0)])
+    return imbalance(target.threads, [(run.count, 1.0) for run in tile_runs(shape.columns, pixels)])
 
 
 def _split(shape: Shape, pixels: int, vectors: int) -> int:

@@ -109,6 +109,13 @@ def channel_runs(channels: int, vectors: int, lanes: int) -> tuple[ChannelRun, .
     return tuple(runs)
 
 
+def imbalance(threads: int, loops: Sequence[tuple[int, float]]) -> float:
+    """How much longer parallel loops of (turns, work of a turn) take than work that is shared evenly; at least 1."""
+    longest = sum(-(-turns // threads) * work for turns, work in loops)
+    even = sum(turns * work for turns, work in loops) / threads
+    return longest / even if even else 1.0
+
+
 def block_ranges(runs: Sequence[ChannelRun]) -> list[tuple[int, int]]:
     """The (start, stop) of every block in order."""
     return [

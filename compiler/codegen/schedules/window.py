@@ -13,7 +13,7 @@ from __future__ import annotations
 from compiler.codegen.schedules.emit import Emitter
 from compiler.codegen.schedules.stage import Stage, finish_into, whole_line
 from compiler.codegen.schedules.template import Arguments, Array, Parameters, Weights, dissect
-from compiler.codegen.schedules.tiles import channel_runs, tile_runs
+from compiler.codegen.schedules.tiles import channel_runs, imbalance, tile_runs
 from compiler.codegen.schedules.window_rows import Shape, WindowRows, first_weight, pack_window, shape_of
 from compiler.kernel import Kernel
 from compiler.target import Target
@@ -35,10 +35,13 @@ class Windowed:
 
     def candidates(self, kernel: Kernel, target: Target) -> list[Parameters]:
         """Tiles as `window_tiles` ranks them, the channels' loop outside first."""
-        tiles = window_tiles(shape_of(kernel, dissect(kernel)), target)
+        shape = shape_of(kernel, dissect(kernel))
+        tiles = window_tiles(shape, target)
         orders = enumerate((CHANNELS_FIRST, ROWS_FIRST, PIXELS_FIRST))
         ranked = [
-            (rank + 3 * place, tile, order) for place, order in orders for rank, tile in enumerate(tiles)
+            (_rank(shape, target, rank, tile, order) + 3 * place, tile, order)
+            for place, order in orders
+            for rank, tile in enumerate(tiles)
         ]
         ranked.sort()
         return [
@@ -98,6 +101,14 @@ def _fitting(shape: Shape, target: Target) -> list[tuple[int, int]]:
         for pixels in range(1, min(shape.columns.extent, 16) + 1)
         if pixels * vectors <= room
     ]
+
+
+def _rank(shape: Shape, target: Target, rank: int, tile: tuple[int, int], order: int) -> float:
+    """The place of a tile among all, put back by what the threads lose to uneven shares: 1% counts a place."""
+    rows = [(shape.rows.extent, 1.0)]
+    runs = channel_runs(shape.channels, tile[1], target.lanes)
+    loops = [(run.count, float(run.block)) for run in runs] if order == CHANNELS_FIRST else rows
+    return rank + 100 * (imbalance(target.threads, loops) - 1)
 
 
 def _cycles(shape: Shape, target: Target, pixels: int, vectors: int) -> float:

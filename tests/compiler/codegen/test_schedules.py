@@ -11,7 +11,7 @@ import pytest
 from compiler.codegen.schedules import candidates, template_named, template_of
 from compiler.codegen.schedules.emit import split_lanes
 from compiler.codegen.schedules.template import Schedule, Unsupported, read_schedule
-from compiler.codegen.schedules.tiles import Window, channel_runs, tile_runs
+from compiler.codegen.schedules.tiles import Window, channel_runs, imbalance, tile_runs
 from compiler.ir.ops import ACTIVATIONS
 from compiler.kernel import Kernel, Step
 from compiler.target import Target
@@ -213,6 +213,21 @@ def test_tiles_cover_a_row_and_know_where_the_padding_is() -> None:
                     taps = [(start + p, t) for p in range(tile) for t in range(window.kernel)]
                     assert run.clean == all(window.inside(*tap) for tap in taps)
             assert covered == set(range(window.extent))
+
+
+def test_uneven_parallel_loops_cost_what_the_longest_thread_does() -> None:
+    assert imbalance(1, [(5, 2.0), (1, 1.0)]) == 1
+    assert imbalance(2, [(4, 3.0)]) == 1
+    assert imbalance(2, [(3, 1.0)]) == pytest.approx(4 / 3)
+    assert imbalance(2, [(1, 1.0)]) == 2
+    assert imbalance(2, [(2, 1.0), (1, 2.0)]) == pytest.approx(3 / 2)
+    assert imbalance(2, []) == 1
+
+
+def test_two_threads_prefer_loops_that_share_the_work_evenly() -> None:
+    target = replace(AVX512, threads=2)
+    default = dict(candidates(conv((64, 14, 14), 384, 1, "relu6"), target)[0].parameters)
+    assert default["order"] == 2, "many tiles of pixels, where blocks of channels would be few"
 
 
 def test_channel_blocks_cover_all_channels() -> None:
