@@ -224,10 +224,13 @@ def test_uneven_parallel_loops_cost_what_the_longest_thread_does() -> None:
     assert imbalance(2, []) == 1
 
 
-def test_two_threads_prefer_loops_that_share_the_work_evenly() -> None:
+@pytest.mark.parametrize("out", [24, 80, 96, 144, 320])
+def test_two_threads_prefer_loops_that_share_the_work_evenly(out: int) -> None:
     target = replace(AVX512, threads=2)
-    default = dict(candidates(conv((64, 14, 14), 384, 1, "relu6"), target)[0].parameters)
-    assert default["order"] == 2, "many tiles of pixels, where blocks of channels would be few"
+    default = dict(candidates(conv((64, 14, 14), out, 1, "relu6"), target)[0].parameters)
+    blocks = [(run.count, float(run.block)) for run in channel_runs(out, default["vectors"], target.lanes)]
+    tiles = [(run.count, 1.0) for run in tile_runs(Window(196, 196), default["pixels"])]
+    assert imbalance(2, blocks if default["order"] == 0 else tiles) < 1.1
 
 
 def test_channel_blocks_cover_all_channels() -> None:
