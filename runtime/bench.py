@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime import bundle as bundles
-from runtime.bench_contender import Contender
+from runtime.bench_contender import BenchProblem, Contender
 from runtime.benchmark import Benchmark, KernelRow, Latency, PeerResult, latency, relative_error
-from runtime.peers import PEERS, Peer
+from runtime.peers import PEERS, USUAL, Peer, absence, peer
 
 Array = npt.NDArray[Any]
 AGREEMENT_IMAGES = 100
@@ -46,7 +46,7 @@ class Timing:
 class Subject:
     """What is benchmarked; None leaves a part out.
 
-    `onnx` is the same network for the peers, `untuned` the `model.so` that TVM's default pipeline makes
+    `onnx` is the same network for the peers of these names, `untuned` the `model.so` that TVM's default pipeline makes
     of it. `images` `[N, C, H, W]`, float32 and preprocessed, and `labels` `[N]` are the test split;
     `reference` gives the trained network's scores for images. `noise` is the probe taken before. Predictions are
     the latency table's with the bundle's kernels, and before they were tuned further.
@@ -54,6 +54,7 @@ class Subject:
 
     bundle: Path
     onnx: Path | None = None
+    peers: tuple[str, ...] = USUAL
     untuned: Path | None = None
     images: Array | None = None
     labels: Array | None = None
@@ -69,9 +70,12 @@ class Subject:
 def measure(subject: Subject, timing: Timing = Timing()) -> Benchmark:
     """Benchmark a bundle.
 
+    A peer that is not installed or cannot run the network is left out, with the reason.
+
     Raises:
         FileProblem: the bundle is damaged; nothing of it was loaded.
-        BenchProblem: the bundle, or an installed peer, cannot run the network.
+        BenchProblem: the bundle cannot run the network.
+        UnknownPeer: a peer's name that there is not.
     """
     manifest = bundles.verify(subject.bundle).manifest
     common = {
@@ -79,26 +83,41 @@ def measure(subject: Subject, timing: Timing = Timing()) -> Benchmark:
     }  # fmt: skip
     mine = {"kind": "bundle", "folder": str(subject.bundle), **common}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
+        wanted = [peer(name) for name in subject.peers if subject.onnx]
         contenders = [stack.enter_context(Contender("bundle", mine))]
-        peers = [peer for peer in PEERS if subject.onnx and peer.available()]
-        for peer in peers:
-            setup = {"kind": "peer", "peer": peer.NAME, "model": str(subject.onnx), **common}
-            contenders.append(stack.enter_context(Contender(peer.NAME, setup)))
+        peers, left_out = start_peers(wanted, {"model": str(subject.onnx), **common}, stack)
+        contenders += peers.values()
         series = take_turns(contenders, timing)
         memory_mb = contenders[0].memory_mb()
-        results = _peer_results(contenders[1:], peers, series, manifest.target.threads)
+        results = _peer_results(peers, series, manifest.target.threads)
         outputs = _outputs(subject, contenders, Path(scratch))
         own = latency([time_ms for turn in series[0] for time_ms in turn])
-        return _benchmark(
-            subject,
-            manifest,
-            contenders[0],
-            memory_mb,
-            own,
-            results,
-            outputs,
-            _untuned(subject, mine, timing),
-        )
+        untuned_ms = _untuned(subject, mine, timing)
+        benchmark = _benchmark(subject, manifest, contenders[0], memory_mb, own, results, outputs, untuned_ms)
+        return replace(benchmark, left_out=left_out)
+
+
+def start_peers(
+    peers: Iterable[Peer], setup: Mapping[str, Any], stack: ExitStack
+) -> tuple[dict[str, Contender], dict[str, str]]:
+    """Start each peer on `setup` (model, threads, cores, shape); the stack ends it.
+
+    Returns:
+        Those that run, by name in the order given, and why the others do not.
+    """
+    running: dict[str, Contender] = {}
+    left_out: dict[str, str] = {}
+    for each in peers:
+        reason = absence(each)
+        try:
+            if not reason:
+                contender = Contender(each.NAME, {**setup, "kind": "peer", "peer": each.NAME})
+                running[each.NAME] = stack.enter_context(contender)
+        except BenchProblem as problem:
+            reason = str(problem)
+        if reason:
+            left_out[each.NAME] = reason
+    return running, left_out
 
 
 def cores(threads: int) -> list[int]:
@@ -136,15 +155,15 @@ def paired_ratio(numerator: Sequence[Sequence[float]], denominator: Sequence[Seq
 
 
 def _peer_results(
-    contenders: Sequence[Contender], peers: Sequence[Peer], series: list[list[list[float]]], threads: int
+    contenders: Mapping[str, Contender], series: list[list[list[float]]], threads: int
 ) -> dict[str, PeerResult]:
     results = {}
-    for contender, peer, own in zip(contenders, peers, series[1:], strict=True):
-        summary = latency([time_ms for turn in own for time_ms in turn])
-        results[peer.NAME] = PeerResult(
+    for (name, contender), own in zip(contenders.items(), series[1:], strict=True):
+        summary, each = latency([time_ms for turn in own for time_ms in turn]), peer(name)
+        results[name] = PeerResult(
             summary.latency_p50_ms, summary.latency_p90_ms, summary.latency_p99_ms,
             paired_ratio(own, series[0]), contender.load_ms, contender.first_run_ms, contender.memory_mb(),
-            peer.version(), dict(peer.configuration(threads)),
+            each.version(), dict(each.configuration(threads)),
         )  # fmt: skip
     return results
 
@@ -176,11 +195,12 @@ def _outputs(subject: Subject, contenders: Sequence[Contender], scratch: Path) -
 
 
 def agreement(outputs: Mapping[str, Array]) -> dict[str, float]:
-    """The largest relative error of each pair, on the images that both have; the bundle is held to others."""
-    ranked = sorted(outputs, key=["torch", *[peer.NAME for peer in PEERS], "bundle"].index)
+    """The largest relative error of each against PyTorch and of the bundle against each, on the images of both."""
+    ranked = sorted(outputs, key=["torch", *[each.NAME for each in PEERS], "bundle"].index)
     errors = {}
     for place, reference in enumerate(ranked):
-        for name in ranked[place + 1 :]:
+        others = ranked[place + 1 :]
+        for name in others if reference == "torch" else [each for each in others if each == "bundle"]:
             count = min(len(outputs[name]), len(outputs[reference]))
             errors[f"{name}_{reference}"] = relative_error(outputs[name][:count], outputs[reference][:count])
     return errors

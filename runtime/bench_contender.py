@@ -1,9 +1,14 @@
-"""The parent's side of a benchmark's process: `runtime/bench_worker.py` is the other."""
+"""The parent's side of a benchmark's process: `runtime/bench_worker.py` is the other.
+
+A contender that is not asked for anything is stopped: thread pools that wait by spinning (OpenMP's, a
+runtime's own) would otherwise take the cores from the one whose turn it is.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,13 +30,16 @@ class BenchProblem(Exception):
 
 
 class Contender:
-    """A process that has loaded one way to run the network. `load_ms` and `first_run_ms` are its own."""
+    """A process that has loaded one way to run the network. `load_ms` and `first_run_ms` are its own.
+
+    `load_ms` has in it what a peer does to the model first: convert it, compile it.
+    """
 
     def __init__(self, name: str, setup: Mapping[str, Any]) -> None:
         """Start it and wait until it has run once.
 
         Raises:
-            BenchProblem: it does not start.
+            BenchProblem: it does not start, or cannot run the network.
         """
         self.name = name
         self._stack = ExitStack()
@@ -51,16 +59,17 @@ class Contender:
         self.load_ms, self.first_run_ms = float(ready["load_ms"]), float(ready["first_run_ms"])
 
     def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Its answer to one command.
+        """Its answer to one command; it runs until it has answered, and no longer.
 
         Raises:
-            BenchProblem: it died, or gave no answer in `ANSWER_TIMEOUT_S`.
+            BenchProblem: it died, gave no answer in `ANSWER_TIMEOUT_S`, or could not do it.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         watchdog = threading.Timer(ANSWER_TIMEOUT_S, self._process.kill)
         watchdog.start()
         try:
+            self._process.send_signal(signal.SIGCONT)
             self._process.stdin.write(json.dumps(command) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
@@ -70,7 +79,10 @@ class Contender:
             watchdog.cancel()
         if not line:
             raise BenchProblem(f"{self.name} ended with code {self._process.wait()}: {self._last_words()}")
+        self._process.send_signal(signal.SIGSTOP)
         answer: dict[str, Any] = json.loads(line)
+        if "problem" in answer:
+            raise BenchProblem(f"{self.name}: {answer['problem']}")
         return answer
 
     def _last_words(self) -> str:

@@ -2,15 +2,18 @@
 
 Reads JSON lines and answers each with one. The first says what to load: `{"kind": "bundle", "folder",
 "library", …}` or `{"kind": "peer", "peer", "model", …}`, with `threads`, `cores` and the input's `shape`.
-Then `{"do": "run", "count"}`, `{"do": "predict", "images", "outputs"}`, `{"do": "memory"}`.
+Then `{"do": "run", "count"}`, `{"do": "predict", "images", "outputs"}`, `{"do": "memory"}`. What cannot be done
+is answered with `{"problem": why}`.
 A process each keeps thread pools, memory and crashes apart.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -82,20 +85,46 @@ def _peak_mb() -> float:
     return next(round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith("VmHWM:"))
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    sys.dont_write_bytecode = True
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what native code prints must not mix with the answers
-    setup = json.loads(sys.stdin.readline())
+def _start(setup: Mapping[str, Any]) -> tuple[Run, Any, dict[str, Any]]:
+    """Load a contender and run it once on a seeded input; the last is the answer."""
     os.sched_setaffinity(0, setup["cores"])
     image = np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
     load = {"bundle": _load_bundle, "library": _load_library, "peer": _load_peer}[setup["kind"]]
     load_ms, run = _milliseconds(lambda: load(setup))
     first_ms, _ = _milliseconds(lambda: run(image))
-    print(json.dumps({"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}), file=answers)
+    return run, image, {"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}
+
+
+def _problem(problem: Exception) -> dict[str, Any]:
+    words = f"{type(problem).__name__}: {problem}".strip().splitlines()
+    return {"problem": words[0][:500]}
+
+
+def _die_with_parent() -> None:
+    """A stopped process would outlive a parent that is killed: Linux ends it with the parent."""
+    if sys.platform == "linux":
+        set_signal_on_parents_death = 1
+        ctypes.CDLL(None).prctl(set_signal_on_parents_death, signal.SIGKILL)
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    _die_with_parent()
+    sys.dont_write_bytecode = True
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what native code prints must not mix with the answers
+    try:
+        run, image, answer = _start(json.loads(sys.stdin.readline()))
+    except Exception as problem:
+        print(json.dumps(_problem(problem)), file=answers)
+        return
+    print(json.dumps(answer), file=answers)
     for line in sys.stdin:
-        print(json.dumps(_answer(run, image, json.loads(line))), file=answers)
+        try:
+            answer = _answer(run, image, json.loads(line))
+        except Exception as problem:
+            answer = _problem(problem)
+        print(json.dumps(answer), file=answers)
 
 
 if __name__ == "__main__":

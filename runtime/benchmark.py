@@ -102,7 +102,8 @@ class PeerResult:
 class Benchmark:
     """All of `bench.json`; None where something was not asked for or is not installed.
 
-    `agreement` holds the largest relative error of each pair among `torch`, `onnxruntime` and `bundle`;
+    `left_out` says of each peer that did not take part why. `agreement` holds the largest relative error of each
+    contender against `torch`, and of the bundle against each;
     `latency_predicted_ms` is the latency table's with the kernels that the bundle holds, its `…before_ms`
     with those that the search priced; `prediction_error` is predicted over measured, less one; `stages_s`
     the seconds of each stage of the run.
@@ -126,6 +127,7 @@ class Benchmark:
     untuned_tvm_latency_p50_ms: float | None = None
     kernels: tuple[KernelRow, ...] = ()
     peers: dict[str, PeerResult] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     agreement: dict[str, float] = field(default_factory=dict)
     agreement_images: int = 0
     stages_s: dict[str, float] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from runtime.peers import onnxruntime
+from runtime.peers import iree, litert, ncnn, onnxruntime, openvino, torch_compiled, torch_eager
+from runtime.peers.packages import missing
 
 Image = npt.NDArray[np.float32]
 Run = Callable[[Image], Image]
@@ -21,9 +22,10 @@ class Peer(Protocol):
 
     NAME: str
     TITLE: str
+    PACKAGES: tuple[str, ...]
 
     def available(self) -> bool:
-        """True if its package is installed."""
+        """True if its packages are installed."""
 
     def version(self) -> str:
         """The version of its package."""
@@ -35,13 +37,29 @@ class Peer(Protocol):
         """Load an ONNX model, ready to run at batch 1 in fp32."""
 
 
-PEERS: tuple[Peer, ...] = (onnxruntime,)
+PEERS: tuple[Peer, ...] = (onnxruntime, openvino, ncnn, iree, litert, torch_eager, torch_compiled)
+USUAL = (onnxruntime.NAME,)
+"""The peers of a benchmark that names none: what everybody has, and is quick to load."""
+
+
+class UnknownPeer(Exception):
+    """A name that no peer has; the message lists those there are."""
 
 
 def peer(name: str) -> Peer:
     """The peer of this name.
 
     Raises:
-        KeyError: there is none.
+        UnknownPeer: there is none.
     """
-    return {each.NAME: each for each in PEERS}[name]
+    named = {each.NAME: each for each in PEERS}
+    if name not in named:
+        raise UnknownPeer(f"no peer is called `{name}`; there are {', '.join(named)}")
+    return named[name]
+
+
+def absence(peer: Peer) -> str:
+    """Why a peer cannot take part, and what would help; "" where it can."""
+    if peer.available():
+        return ""
+    return f"not installed: pip install {' '.join(missing(peer.PACKAGES))}"

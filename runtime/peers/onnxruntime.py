@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from runtime.peers.packages import installed, version_of
+
 NAME = "onnxruntime"
 TITLE = "ONNX Runtime"
+PACKAGES: tuple[str, ...] = ("onnxruntime",)
 
 
 def available() -> bool:
     """True if its package is installed."""
-    return importlib.util.find_spec("onnxruntime") is not None
+    return installed(PACKAGES)
 
 
 def version() -> str:
     """The version of its package."""
-    return importlib.metadata.version("onnxruntime")
+    return version_of(PACKAGES)
 
 
 def configuration(threads: int) -> Mapping[str, Any]:

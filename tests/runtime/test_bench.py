@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +88,10 @@ def test_the_bundle_alone_is_enough(folder: Path) -> None:
 @pytest.mark.tvm
 def test_a_contender_that_cannot_run_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"\xff")
-    with pytest.raises(BenchProblem, match="onnxruntime ended with code 1"):
-        measure(Subject(folder / "bundle", onnx=tmp_path / "bad.onnx"), QUICK)
-    with pytest.raises(BenchProblem, match="untuned ended"):
+    result = measure(Subject(folder / "bundle", onnx=tmp_path / "bad.onnx"), QUICK)
+    assert result.peers == {}
+    assert result.left_out["onnxruntime"].startswith("onnxruntime: InvalidProtobuf: ")
+    with pytest.raises(BenchProblem, match="untuned: "):
         measure(Subject(folder / "bundle", untuned=tmp_path / "bad.onnx"), QUICK)
     with pytest.raises(FileProblem, match="does not exist"):
         measure(Subject(tmp_path / "nowhere"), QUICK)
@@ -129,10 +136,50 @@ def test_a_row_counts_operations_and_bytes() -> None:
     assert dataclasses.replace(row, calls=1).total_ms == pytest.approx(0.001)
 
 
+PEER = {"kind": "peer", "peer": "onnxruntime", "threads": 1, "shape": [1, 2, 8, 8]}
+
+
+@pytest.mark.tvm
+def test_a_contender_that_is_not_asked_stands_still(folder: Path) -> None:
+    setup = {**PEER, "model": str(folder / "model.onnx"), "cores": bench.cores(1)}
+    with Contender("onnxruntime", setup) as contender:
+        process = contender._process
+        watchdog = threading.Timer(10, process.kill)
+        watchdog.start()
+        for _ in range(2):
+            state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED)
+            assert state is not None
+            assert state.si_code == os.CLD_STOPPED
+            assert len(contender.run(3)) == 3
+        watchdog.cancel()
+
+
+START = """
+import json, sys
+from runtime.bench_contender import Contender
+contender = Contender("onnxruntime", json.loads(sys.argv[1]))
+print(contender._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.tvm
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends a process with its parent")
+def test_contenders_end_with_a_benchmark_that_is_killed(folder: Path) -> None:
+    setup = {**PEER, "model": str(folder / "model.onnx"), "cores": bench.cores(1)}
+    command = [sys.executable, "-c", START, json.dumps(setup)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        handle = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    assert select.select([handle], [], [], 10)[0], "it has ended"
+    os.close(handle)
+
+
 def test_cores_are_the_last_allowed() -> None:
     assert len(bench.cores(1)) == 1
 
 
 def test_a_worker_that_dies_is_reported() -> None:
-    with pytest.raises(BenchProblem, match="ghost ended"):
+    with pytest.raises(BenchProblem, match="ghost: UnknownPeer: no peer is called `none`"):
         Contender("ghost", {"kind": "peer", "peer": "none", "threads": 1, "cores": [0], "shape": [1]})
