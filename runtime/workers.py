@@ -50,6 +50,8 @@ class Worker:
             "TVM_NUM_THREADS": str(self.threads),
             "TVM_BIND_THREADS": "0",
             "OMP_NUM_THREADS": "1",
+            # Times must not depend on which small pages a process gets (glibc 2.35; others ignore it).
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         }
         command = [sys.executable, "-P", "-m", "runtime.worker", ",".join(map(str, self.cores))]
         self._process = subprocess.Popen(

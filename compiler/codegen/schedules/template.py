@@ -25,6 +25,7 @@ from compiler.codegen.schedules.emit import (
     on_cpu,
     pointer,
     round_up,
+    sequence,
     view,
 )
 from compiler.codegen.tvm_api import Expr, Statement, ir, statements, tirx
@@ -220,8 +221,9 @@ def write_function(
     buffers = [view(emitter, *parts) for parts in zip(data, sizes, names, strict=True)]
     arguments = Arguments(tuple(buffers[:-2]), buffers[-2], buffers[-1])
     template.emit(emitter, kernel, parameters, target, arguments)
-    emitter.add(statements.Return(integer(0)))
-    function = tirx.PrimFunc(data, on_cpu(emitter.body()), ret_type=ir.PrimType("int32"))
+    # Buffers are given back where their block ends: a return inside it would keep them for ever.
+    body = sequence([on_cpu(emitter.body()), statements.Return(integer(0))])
+    function = tirx.PrimFunc(data, body, ret_type=ir.PrimType("int32"))
     return (
         function.with_attr("global_symbol", symbol)
         .with_attr("calling_conv", 1)

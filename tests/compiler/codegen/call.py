@@ -20,6 +20,21 @@ from tests.compiler.codegen.reference import Array, Weights, channels_last
 Case = tuple[Kernel, Schedule]
 
 
+def call_again(case: Case, target: Target, times: int) -> None:
+    """Run one kernel so many times on the same arrays."""
+    kernel, schedule = case
+    symbol, function = kernel_function(kernel, schedule, target)
+    variable = ir.GlobalVar(symbol)
+    sizes = [*map(prod, kernel.inputs), packed_size(kernel), prod(kernel.output)]
+    buffers = [tirx.decl_buffer((size,), "float32", f"b{index}") for index, size in enumerate(sizes)]
+    body = statements.Evaluate(call(variable, [address(buffer, 0) for buffer in buffers]))
+    caller = tirx.PrimFunc(buffers, body).with_attr("global_symbol", "again")
+    run = tvm_api.build({variable: function, ir.GlobalVar("again"): caller}, target)["again"]
+    arrays = [tvm_api.array(np.zeros(size, dtype=np.float32)) for size in sizes]
+    for _ in range(times):
+        run(*arrays)
+
+
 def call_kernels(
     cases: Sequence[Case], values: Sequence[tuple[list[Array], Weights]], target: Target
 ) -> list[Array]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from psutil import Process
 
 from compiler.codegen.schedules import candidates, template_named, template_of
 from compiler.codegen.schedules.emit import split_lanes
@@ -16,8 +17,8 @@ from compiler.ir.ops import ACTIVATIONS
 from compiler.kernel import Kernel, Step
 from compiler.target import Target
 from runtime.device import host
-from tests.compiler.codegen.call import call_kernels
-from tests.compiler.codegen.chains import CHAINS, chained
+from tests.compiler.codegen.call import call_again, call_kernels
+from tests.compiler.codegen.chains import CHAINS, chain_parts, chained
 from tests.compiler.codegen.reference import (
     AVX2,
     AVX512,
@@ -134,6 +135,17 @@ def test_default_schedules_agree_with_pytorch(family: list[Kernel]) -> None:
 def test_other_schedules_agree_with_pytorch(family: list[Kernel]) -> None:
     target = host()
     agree([case for each in family[::2] for case in some(each, target, 4)[1:]], target)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_chains_give_their_lines_back(threads: int) -> None:
+    target = replace(host(), threads=threads)
+    case = chained(chain_parts((16, 8, 64), 256, 16))
+    line_bytes = 4 * 64 * 256
+    call_again((case, candidates(case, target)[0]), target, 10)
+    before = Process().memory_info().rss
+    call_again((case, candidates(case, target)[0]), target, 400)
+    assert Process().memory_info().rss - before < 100 * line_bytes
 
 
 @pytest.mark.parametrize("bits", [128, 256])
