@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,22 +13,20 @@ import numpy as np
 import torch
 
 from compiler.architecture import to_json
-from compiler.codegen.tvm_api import processor_features
 from compiler.counting import Counter
 from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
-from compiler.nets.network import build_network
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
 from runtime import device
-from runtime.bench import Subject, agreement, cores, measure
-from runtime.bench_contender import Contender
+from runtime.bench import Subject, measure
 from runtime.benchmark import Benchmark, KernelRow, kernel_row, read_benchmark
-from runtime.bundle import Bundle, BundleTarget, Manifest, Tensor, needed_features, write_bundle
+from runtime.bundle import Bundle, Manifest, Tensor
+from runtime.checked_bundle import Build, Reference, bundle_target, torch_answers, write_checked
 from runtime.data.dataset import Split
 from runtime.events import read_events
 from runtime.files import read_json
-from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline, time_calls, time_untuned
+from runtime.measure import compile_untuned, probe_noise, roofline, time_calls, time_untuned
 from runtime.report.history import history_of
 from runtime.report.values import History, MixedChoice, Report
 from runtime.stages import BENCH, MODEL, SEARCH_RESULT, WEIGHTS, Run
@@ -38,12 +36,6 @@ from runtime.workers import Workers
 Array = np.ndarray[Any, Any]
 Weights = Mapping[str, Array]
 CHECK_IMAGES = 16
-CHECK_LIMIT = 1e-4
-"""The largest relative error between the bundle and PyTorch for a bundle to be written."""
-
-
-class WrongAnswers(Exception):
-    """The compiled network does not compute what the trained one does."""
 
 
 def _inputs(run: Run, split: Split, count: int | None = None) -> tuple[Array, Array]:
@@ -56,11 +48,7 @@ def _inputs(run: Run, split: Split, count: int | None = None) -> tuple[Array, Ar
 
 def _reference(run: Run, images: Array) -> Array:
     """The trained network's scores, by PyTorch in evaluation mode."""
-    module = build_network(run.network()).eval()
-    module.load_state_dict(read_weights(run.folder / WEIGHTS))
-    with torch.no_grad():
-        scores: Array = module(torch.from_numpy(images)).numpy()
-    return scores
+    return torch_answers(run.network(), read_weights(run.folder / WEIGHTS), images)
 
 
 # Bundle
@@ -73,24 +61,19 @@ def assemble(run: Run, plan: Plan, weights: Weights, table: LatencyTable) -> Bun
         WorkerFailed: it cannot be compiled.
         WrongAnswers: it disagrees with the trained network; nothing is written.
     """
-    with TemporaryDirectory(prefix="onepath-") as scratch:
-        model = Path(scratch) / "model.so"
-        compile_plan(plan, weights, table.schedules, run.target, model)
-        manifest = _manifest(run, table)
-        trial = write_bundle(Path(scratch) / "bundle", model, manifest)
-        check = _check(run, trial)
-        return write_bundle(run.folder / "bundle", model, replace(manifest, numerical_check=check))
+    images, _ = _inputs(run, run.data.validation, CHECK_IMAGES)
+    build = Build(plan, weights, table.schedules, run.target)
+    reference = Reference("torch", images, _reference(run, images))
+    return write_checked(run.folder / "bundle", build, _manifest(run, table), reference)
 
 
 def _manifest(run: Run, table: LatencyTable) -> Manifest:
-    network, target = run.network(), run.target
+    network = run.network()
     described = run.data.preprocessing.describe()
     labels = tuple(described.pop("labels"))
-    features = needed_features(sorted(processor_features(target.cpu, target.triple)), checked_here=True)
-    machine = target.triple.split("-")[0]
     return Manifest(
         network.name,
-        BundleTarget(target.name, target.cpu, target.triple, machine, target.threads, features),
+        bundle_target(run.target),
         Tensor((1, *network.graph.inputs[0].type.sizes), "NCHW"),
         Tensor((1, *network.graph.type.sizes), "NC"),
         labels,
@@ -104,29 +87,6 @@ def _manifest(run: Run, table: LatencyTable) -> Manifest:
             "seed": run.experiment.search.seed if run.experiment.search else None,
         },
     )
-
-
-def _check(run: Run, bundle: Bundle) -> dict[str, Any]:
-    """The bundle's largest relative error against PyTorch, on held-out images."""
-    images, _ = _inputs(run, run.data.validation, CHECK_IMAGES)
-    target = bundle.manifest.target
-    setup = {"kind": "bundle", "folder": str(bundle.folder), "threads": target.threads}
-    setup |= {"cores": cores(target.threads), "shape": bundle.manifest.input.shape}
-    with TemporaryDirectory(prefix="onepath-") as scratch, Contender("bundle", setup) as contender:
-        path = Path(scratch) / "images.npy"
-        np.save(path, images)
-        outputs = {"bundle": contender.predict(path, Path(scratch)), "torch": _reference(run, images)}
-    error = agreement(outputs)["bundle_torch"]
-    if not error <= CHECK_LIMIT:
-        raise WrongAnswers(
-            f"the compiled network differs from PyTorch's by {error:.2e}, more than {CHECK_LIMIT:g}"
-        )
-    return {
-        "reference": "torch",
-        "images": len(images),
-        "max_relative_error": float(f"{error:.1e}"),
-        "limit": CHECK_LIMIT,
-    }
 
 
 # Benchmark

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TextIO
 
 PLAIN_EVERY_S = 10.0
@@ -81,3 +81,8 @@ class Console:
         if self._open:
             print("\r\033[K" if clear else "", end="" if clear else "\n", file=self._stream, flush=True)
             self._open = False
+
+
+def announced(progress: Progress, stage: str) -> AbstractContextManager[None]:
+    """What is said inside belongs to this stage, where the progress is a console's."""
+    return progress.stage(stage) if isinstance(progress, Console) else nullcontext()

@@ -100,6 +100,23 @@ def target_named(settings: Settings, name: str) -> TargetSettings:
     return settings.targets[name]
 
 
+def host_settings(name: str | None = None, **given: object) -> TargetSettings:
+    """The built-in target without a file, with some of its settings as they would be written; None leaves one out.
+
+    Raises:
+        DiagnosticError: a setting has no such value.
+        NoSuchPart: it has another name.
+    """
+    file = syntax.File((), span=Source("--set", "").span(0, 0))
+    for setting, value in given.items():
+        if value is not None:
+            file = override(file, f"target.{setting} = {value}")
+    settings, found = resolve_settings(file)
+    if has_errors(found):
+        raise DiagnosticError(found)
+    return target_named(settings, name or HOST)
+
+
 def _search(settings: Settings, name: str | None, space: str | None) -> SearchSettings | None:
     fitting = [each for each in settings.searches if space in (None, each.space)]
     names = [each.name for each in fitting]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
-from runtime.console import Console
+from runtime.console import announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
 from runtime.stages import (
@@ -110,7 +109,7 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
     # What was begun from other inputs is no start for these.
     run.resume = run.folder.begin(stage.name, inputs) and not force
     began = time.monotonic()
-    with _announced(run, stage):
+    with announced(run.progress, stage.name):
         outputs = stage.run(run)
     run.folder.finish(stage.name, inputs, outputs, time.monotonic() - began)
 
@@ -123,10 +122,6 @@ def _keep_edited(run: Run) -> None:
     kept = run.folder / "architecture.edited.json"
     write_atomic(kept, path.read_bytes())
     run.progress.note(f"{path} was edited; it is kept as {kept.name}: give it with --arch to use it")
-
-
-def _announced(run: Run, stage: Stage) -> AbstractContextManager[None]:
-    return run.progress.stage(stage.name) if isinstance(run.progress, Console) else nullcontext()
 
 
 def plan(run: Run, until: str = "report") -> Iterator[Step]:

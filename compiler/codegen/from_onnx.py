@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,12 +65,18 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise OnnxProblem(f"{path}: {problem}") from None
 
 
-def from_onnx(model: onnx.ModelProto) -> tuple[Network, dict[str, Array]]:
+def from_onnx(
+    model: onnx.ModelProto, input_sizes: Sequence[int] | None = None
+) -> tuple[Network, dict[str, Array]]:
     """The network of a model, and its parameters by `<node>.weight`, `.bias` and so on.
+
+    `input_sizes` are the dimensions of its input without the batch, where the model leaves them free.
 
     Raises:
         OnnxProblem: the model is invalid, or holds what a network cannot; the message names the node.
     """
+    if input_sizes is not None:
+        model = _with_input(model, input_sizes)
     _check(model)
     notes = {entry.key: entry.value for entry in model.metadata_props}
     try:
@@ -146,16 +152,54 @@ def _inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [value for value in graph.input if value.name not in constants]
 
 
+def _with_input(model: onnx.ModelProto, sizes: Sequence[int]) -> onnx.ModelProto:
+    """A copy whose input has these sizes, and batch 1; what the file says of values between goes, it may differ."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    del fixed.graph.value_info[:]
+    for value in _inputs(fixed.graph):
+        wanted, dimensions = (1, *sizes), value.type.tensor_type.shape.dim
+        fits = len(dimensions) == len(wanted) and all(
+            old.dim_value in (0, new) or not old.HasField("dim_value")
+            for old, new in zip(dimensions[1:], sizes, strict=True)
+        )
+        if not fits:
+            given = "x".join(map(str, sizes))
+            raise OnnxProblem(
+                f"the input `{value.name}` is {_shape_text(value)}, and {given} does not fit it"
+            )
+        for dimension, size in zip(dimensions, wanted, strict=True):
+            dimension.dim_value = size
+    return fixed
+
+
+def _dimensions(value: onnx.ValueInfoProto) -> list[int]:
+    """The dimensions of an input, -1 for those that are free: named, unknown, or 0 or less, as some programs write."""
+    return [
+        entry.dim_value if entry.HasField("dim_value") and entry.dim_value > 0 else -1
+        for entry in value.type.tensor_type.shape.dim
+    ]
+
+
+def _shape_text(value: onnx.ValueInfoProto) -> str:
+    return "x".join(str(size) if size >= 0 else "?" for size in _dimensions(value))
+
+
 def _input_type(value: onnx.ValueInfoProto) -> TensorType:
     tensor = value.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         raise OnnxProblem(f"the input `{value.name}` is not float32; other types come later")
-    batch, *sizes = [
-        entry.dim_value if entry.HasField("dim_value") else -1 for entry in tensor.shape.dim
-    ] or [0]
+    batch, *sizes = _dimensions(value) or [0]
+    if batch in (-1, 1) and 1 <= len(sizes) <= 3 and -1 in sizes and max(sizes) <= SIZE_CAP:
+        example = "x".join(str(size) if size > 0 else "224" for size in sizes)
+        raise OnnxProblem(
+            f"the input `{value.name}` is {_shape_text(value)}, and a network is built for fixed sizes: state them "
+            f"without the batch, as in `--input-shape {example}`"
+        )
     if batch not in (-1, 1) or not 1 <= len(sizes) <= 3 or not all(1 <= size <= SIZE_CAP for size in sizes):
-        shape = "x".join(str(size) if size >= 0 else "?" for size in (batch, *sizes))
-        raise OnnxProblem(f"the input `{value.name}` is {shape}; it must be 1 (or free) and fixed sizes")
+        raise OnnxProblem(
+            f"the input `{value.name}` is {_shape_text(value)}; it must be 1 (or free) and fixed sizes"
+        )
     return TensorType(tuple(sizes))
 
 

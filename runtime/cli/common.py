@@ -130,14 +130,16 @@ _EXPECTED = (
     ("compiler.limits", "CannotTell"),
     ("compiler.passes.flatten", "CannotFlatten"),
     ("compiler.picture.marks", "UnfitProbabilities"),
+    ("compiler.codegen.onnx_reader", "OnnxProblem"),
     ("compiler.codegen.schedules.template", "Unsupported"),
-    ("runtime.assemble", "WrongAnswers"),
     ("runtime.bench_contender", "BenchProblem"),
+    ("runtime.checked_bundle", "WrongAnswers"),
     ("runtime.data.dataset", "DataProblem"),
     ("runtime.device", "UnknownProcessor"),
     ("runtime.experiment", "NoSuchPart"),
     ("runtime.experiment", "SeveralInputs"),
     ("runtime.files", "FileProblem"),
+    ("runtime.peers", "UnknownPeer"),
     ("runtime.price_kernels", "CannotPrice"),
     ("runtime.records", "RecordsProblem"),
     ("runtime.search.options", "SearchProblem"),
@@ -175,3 +177,27 @@ def read_source(path: Path) -> Source:
 def write_json(payload: Any) -> None:
     """Print an answer as JSON."""
     print(json.dumps(payload, indent=2, ensure_ascii=False))
+
+
+def write_answer(payload: dict[str, Any], form: Answer) -> None:
+    """Print an answer: as JSON, or a name and a value a line."""
+    if form is Answer.JSON:
+        write_json(payload)
+    else:
+        print("\n".join(_lines(payload)))
+
+
+def _lines(payload: dict[str, Any], indent: str = "") -> Iterator[str]:
+    width = max((len(key) for key in payload), default=0)
+    for key, value in payload.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key:{width}}  {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

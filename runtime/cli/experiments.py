@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runtime.cli import models
 from runtime.cli.common import (
     NO,
     Answer,
@@ -16,6 +17,7 @@ from runtime.cli.common import (
     SpaceName,
     command,
     read_source,
+    write_answer,
     write_json,
 )
 
@@ -67,31 +69,12 @@ def _go(run: Run, until: str, force: bool, form: Answer) -> None:
 
     run_until(run, until, force)
     payload = answer(run, until)
-    if form is Answer.JSON:
-        write_json(payload)
-    else:
-        print("\n".join(_lines(payload)))
+    write_answer(payload, form)
     broken = broken_limits(run) if until != "profile" else []
     for message in broken:
         typer.echo(f"onepath: {message}", err=True)
     if broken:
         raise typer.Exit(NO)
-
-
-def _lines(payload: dict[str, Any], indent: str = "") -> Iterator[str]:
-    width = max((len(key) for key in payload), default=0)
-    for key, value in payload.items():
-        if isinstance(value, dict):
-            yield f"{indent}{key}"
-            yield from _lines(value, indent + "  ")
-        else:
-            yield f"{indent}{key:{width}}  {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 @command
@@ -153,9 +136,6 @@ STAGE_HELP = {
     "tune": """Tune the kernels of the network found further; every measurement goes into the records.
 
     Example: onepath tune examples/quickstart.space --set 'target.tune_budget=5 min'""",
-    "build": """Compile the network into a bundle: model.so, manifest.json, a runner, TVM's two runtime libraries.
-
-    Example: onepath build examples/quickstart.space""",
     "bench": """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
 
     Example: onepath bench examples/quickstart.space --restart""",
@@ -187,4 +167,44 @@ def stage_command(stage: str) -> Callable[..., None]:
     return run_to_stage
 
 
-STAGE_COMMANDS = tuple(stage_command(stage) for stage in STAGE_HELP)
+@command
+def build(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a .space file, -, or a .onnx file")],
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    resume: Resume = True,
+    threads: models.Threads = None,
+    trials: models.Trials = None,
+    budget: models.Budget = None,
+    input_shape: models.InputShape = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Compile a network into a bundle: model.so, manifest.json, a runner, TVM's two runtime libraries.
+
+    The network is the one that a .space file leads to, or a model that another program exported as ONNX.
+
+    Example: onepath build examples/quickstart.space
+
+    Example: onepath build model.onnx --trials 0
+    """
+    of_spaces = {"--search": search, "--space": space, "--set": overrides, "--arch": arch}
+    options = models.Options(threads, trials, budget, input_shape)
+    if file.suffix.lower() == ".onnx":
+        models.refuse(
+            of_spaces | {"--restart": None if resume else True},
+            "is for .space files, and this is a .onnx file",
+        )
+        models.build(file, out, target, records, options, form)
+    else:
+        options.refuse()
+        _go(open_run(file, out, target, search, space, overrides, arch, records), "build", not resume, form)
+
+
+_COMMANDS = {stage: stage_command(stage) for stage in STAGE_HELP}
+STAGE_COMMANDS = (*list(_COMMANDS.values())[:-1], build, _COMMANDS["bench"])
+"""In the order of the pipeline."""

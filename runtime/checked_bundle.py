@@ -1,0 +1,123 @@
+"""Compile a network, compare its answers with a reference's, and only then write its bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from compiler.codegen.schedules.template import Schedule
+from compiler.codegen.tvm_api import processor_features
+from compiler.ir.graph import Network
+from compiler.passes.fuse import Plan
+from compiler.target import Target
+from runtime.bench import cores
+from runtime.bench_contender import Contender
+from runtime.benchmark import relative_error
+from runtime.bundle import Bundle, BundleTarget, Manifest, needed_features, write_bundle
+from runtime.measure import compile_plan
+
+Array = np.ndarray[Any, Any]
+CHECK_LIMIT = 1e-4
+"""The largest relative error between a bundle and its reference for the bundle to be written."""
+
+
+class WrongAnswers(Exception):
+    """The compiled network does not compute what its reference does."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a bundle is compiled from: kernels, their weights by `<node>.<part>`, a schedule for each."""
+
+    plan: Plan
+    weights: Mapping[str, Array]
+    schedules: Mapping[str, Schedule]
+    target: Target
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the network must answer by another program: `inputs` `[N, …]` and its `outputs` `[N, …]`."""
+
+    name: str
+    inputs: Array
+    outputs: Array
+
+
+def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Reference) -> Bundle:
+    """Compile, check and write the bundle in `folder`.
+
+    Raises:
+        WorkerFailed: it cannot be compiled.
+        BenchProblem: it cannot be run.
+        WrongAnswers: it disagrees with the reference; nothing is written.
+        FileProblem: the place cannot be written.
+    """
+    with TemporaryDirectory(prefix="onepath-") as scratch:
+        model = Path(scratch) / "model.so"
+        compile_plan(build.plan, build.weights, build.schedules, build.target, model)
+        trial = write_bundle(Path(scratch) / "bundle", model, manifest)
+        check = _check(trial, reference)
+        return write_bundle(folder, model, replace(manifest, numerical_check=check))
+
+
+def _check(bundle: Bundle, reference: Reference) -> dict[str, Any]:
+    """The largest relative error of an input, over its largest output."""
+    target, shape = bundle.manifest.target, bundle.manifest.input.shape
+    setup = {"kind": "bundle", "folder": str(bundle.folder)}
+    outputs = answers(setup, shape, target.threads, reference.inputs)
+    count = len(reference.inputs)
+    expected = reference.outputs.reshape(count, -1)
+    error = relative_error(outputs.reshape(count, -1), expected)
+    if not error <= CHECK_LIMIT:
+        raise WrongAnswers(
+            f"the compiled network differs from that of {reference.name} by {error:.2e}, more than {CHECK_LIMIT:g}; "
+            "nothing was written"
+        )
+    return {
+        "reference": reference.name,
+        "images": count,
+        "max_relative_error": float(f"{error:.1e}"),
+        "limit": CHECK_LIMIT,
+    }
+
+
+def answers(setup: Mapping[str, Any], shape: tuple[int, ...], threads: int, inputs: Array) -> Array:
+    """The outputs of a contender, in a process of its own, for `inputs` `[N, …]`; `shape` has the batch, 1.
+
+    Raises:
+        BenchProblem: it cannot be loaded or run.
+    """
+    common = {"threads": threads, "cores": cores(threads), "shape": shape}
+    with (
+        TemporaryDirectory(prefix="onepath-") as scratch,
+        Contender(setup["kind"], {**setup, **common}) as it,
+    ):
+        path = Path(scratch) / "inputs.npy"
+        np.save(path, inputs)
+        return it.predict(path, Path(scratch))
+
+
+def torch_answers(network: Network, weights: Mapping[str, Any], inputs: Array) -> Array:
+    """The outputs of a network by PyTorch, in evaluation mode; `weights` are arrays or tensors by key."""
+    import torch
+
+    from compiler.nets.network import build_network
+
+    module = build_network(network).eval()
+    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    with torch.no_grad():
+        outputs: Array = module(torch.from_numpy(inputs)).numpy()
+    return outputs
+
+
+def bundle_target(target: Target) -> BundleTarget:
+    """What the manifest says of the target; its code is checked on this machine before it is written."""
+    features = needed_features(sorted(processor_features(target.cpu, target.triple)), checked_here=True)
+    machine = target.triple.split("-")[0]
+    return BundleTarget(target.name, target.cpu, target.triple, machine, target.threads, features)

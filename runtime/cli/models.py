@@ -1,0 +1,103 @@
+"""What `onepath build` does with a model that another program exported as ONNX, and its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dsl.diagnostic import DiagnosticError
+from runtime.cli.common import Answer, CommandError, write_answer
+
+if TYPE_CHECKING:
+    from dsl.settings import TargetSettings
+
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="of a .onnx file: threads to use (1)")]
+Trials = Annotated[
+    int | None,
+    typer.Option("--trials", min=0, help="of a .onnx file: schedules tried a kernel; 0 measures nothing"),
+]
+Budget = Annotated[
+    str | None, typer.Option("--budget", help="of a .onnx file: time for tuning, such as '5 min' (60 s)")
+]
+InputShape = Annotated[
+    str | None, typer.Option("--input-shape", help="of a .onnx file: sizes it leaves free, as in 3x48x192")
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that are about models; None where one was not given."""
+
+    threads: int | None
+    trials: int | None
+    budget: str | None
+    input_shape: str | None
+
+    def refuse(self) -> None:
+        """End with a message where one was given, for what is no model.
+
+        Raises:
+            CommandError: one was; it says how a .space file says the same.
+        """
+        setting = "is for .onnx files; for a .space file give --set"
+        refuse({"--threads": self.threads}, f"{setting} 'target.threads={self.threads}'")
+        refuse({"--trials": self.trials}, f"{setting} 'target.trials={self.trials}'")
+        refuse({"--budget": self.budget}, f"{setting} 'target.tune_budget={self.budget}'")
+        refuse({"--input-shape": self.input_shape}, "is for .onnx files; a space says its own `input`")
+
+
+def refuse(options: Mapping[str, object], reason: str) -> None:
+    """End with a message where one of these options was given.
+
+    Raises:
+        CommandError: one was.
+    """
+    for name, value in options.items():
+        if value is not None:
+            raise CommandError(f"{name} {reason}")
+
+
+def build(
+    file: Path, out: Path | None, target: str | None, records: Path | None, options: Options, form: Answer
+) -> None:
+    """Build the bundle of a model and print what came of it."""
+    from runtime.console import Console
+    from runtime.model_build import BUDGET_S, answer, build_model
+    from runtime.targets import resolve
+
+    settings = _settings(target, options)
+    built = build_model(
+        file,
+        resolve(settings),
+        out or Path("runs") / file.stem,
+        trials=options.trials,
+        budget_s=BUDGET_S if settings.tune_budget is None else settings.tune_budget,
+        input_sizes=_sizes(options.input_shape),
+        records=records,
+        progress=Console(),
+    )
+    write_answer(answer(built), form)
+
+
+def _settings(target: str | None, options: Options) -> TargetSettings:
+    from runtime.experiment import host_settings
+
+    try:
+        return host_settings(target, threads=options.threads, tune_budget=options.budget)
+    except DiagnosticError as problem:
+        given = f"--threads {options.threads}" if options.budget is None else f"--budget {options.budget}"
+        raise CommandError(f"{given}: {problem.diagnostics[0].message}") from None
+
+
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    """The sizes in `3x48x192`."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}", text):
+        raise CommandError(f"--input-shape {text}: write channels, height and width, as in 3x48x192")
+    return tuple(map(int, text.split("x")))

@@ -1,0 +1,230 @@
+"""Build a bundle of a model that another program exported: read ONNX, tune, compile, compare with that model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compiler.architecture import Architecture, to_json
+from compiler.codegen.from_onnx import from_onnx, read_model
+from compiler.codegen.onnx_reader import OnnxProblem
+from compiler.codegen.schedules import candidates
+from compiler.codegen.to_onnx import model_bytes, to_onnx
+from compiler.ir.graph import Network
+from compiler.latency import LatencyTable
+from compiler.passes.chains import chain_kernels
+from compiler.passes.fold import Array, for_inference
+from compiler.passes.fuse import Plan, fuse
+from compiler.target import Target
+from runtime.bundle import Bundle, Manifest, Tensor
+from runtime.checked_bundle import Build, Reference, answers, bundle_target, torch_answers, write_checked
+from runtime.console import Progress, Silent, announced
+from runtime.files import folder_lock, sha256_file, write_atomic
+from runtime.latency_table import write_table
+from runtime.peers import onnxruntime
+from runtime.profiler import WINNER_TRIALS, profile
+from runtime.records import Records
+
+BUDGET_S = 60.0
+"""How long a model's kernels are tuned and priced unless more is asked for."""
+CHECK_INPUTS = 8
+LAYOUTS = {1: "NC", 2: "NTC", 3: "NCHW"}
+"""The layout of an input or output by the dimensions of the language's type."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model from a file, as read and ready to be compiled: batch norm folded, in kernels."""
+
+    path: Path
+    network: Network
+    weights: dict[str, Array]
+    plan: Plan
+    compiled_weights: dict[str, Array]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its input, batch included."""
+        return 1, *self.network.graph.inputs[0].type.sizes
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """What a build made: the bundle, and the latency table of what was measured, None where nothing was."""
+
+    bundle: Bundle
+    plan: Plan
+    table: LatencyTable | None
+
+    @property
+    def latency_predicted_ms(self) -> float | None:
+        """What the table predicts of the network."""
+        return None if self.table is None else self.table.predict_plan(self.plan).latency_ms
+
+
+def read(path: Path, input_sizes: Sequence[int] | None = None) -> Model:
+    """The model of an ONNX file; `input_sizes` are those of its input without the batch, where they are free.
+
+    Raises:
+        OnnxProblem: it cannot be read, or holds what a network cannot; the message names the node.
+    """
+    model = read_model(path)
+    try:
+        network, weights = from_onnx(model, input_sizes)
+    except OnnxProblem as problem:
+        raise OnnxProblem(f"{path}: {problem}") from None
+    ready, folded = for_inference(network, weights)
+    return Model(path, network, weights, fuse(ready), folded)
+
+
+def build_model(
+    path: Path,
+    target: Target,
+    folder: Path,
+    *,
+    trials: int | None = None,
+    budget_s: float = BUDGET_S,
+    input_sizes: Sequence[int] | None = None,
+    records: Path | str | None = None,
+    progress: Progress | None = None,
+) -> BuiltModel:
+    """Write the bundle of an ONNX file, `model.onnx` as it was read, and `tuning/<target>.json` into `folder`.
+
+    `trials` bounds the schedules tried of each kernel; with 0 nothing is measured, every kernel has its default
+    schedule, and there is no table. The answers are compared with ONNX Runtime's of the file itself, or with
+    those of the network in PyTorch where ONNX Runtime is not installed.
+
+    Raises:
+        OnnxProblem: the model cannot be read; the message names the node.
+        NothingMeasured, CannotPrice, WorkerFailed: kernels cannot be compiled or run.
+        WrongAnswers: the compiled model disagrees; nothing is written.
+        RecordsProblem, FileProblem: the database or the folder cannot be used.
+    """
+    said = progress or Silent()
+    with announced(said, "read"):
+        model = read(path, input_sizes)
+        said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")
+    table = None
+    if trials != 0:
+        with announced(said, "tune"):
+            table = tune_model(model, target, trials, budget_s, records, said)
+    with announced(said, "build"):
+        exported = model_bytes(to_onnx(model.network, model.weights))
+        build = build_of(model, target, table)
+        reference = reference_of(model, target.threads)
+        if not _differs(reference.outputs):
+            said.note("its outputs are the same for different inputs: that they agree says little")
+        bundle = write_checked(folder / "bundle", build, _manifest(model, target, table), reference)
+        _write_others(folder, exported, target, table)
+        said.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
+    return BuiltModel(bundle, model.plan, table)
+
+
+def tune_model(
+    model: Model,
+    target: Target,
+    trials: int | None,
+    budget_s: float,
+    records: Path | str | None,
+    progress: Progress,
+) -> LatencyTable:
+    """The latency table of the model's kernels, apart and joined, tuned within the budget.
+
+    Raises:
+        NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
+        RecordsProblem: the database cannot be used.
+    """
+    with Records(records) as database:
+        return profile(
+            chain_kernels(model.plan, target),
+            target,
+            database,
+            sample_plans=[model.plan],
+            budget_s=budget_s,
+            trials=trials or WINNER_TRIALS,
+            weights=Counter(call.kernel.signature for call in model.plan.calls),
+            progress=progress,
+        )
+
+
+def build_of(model: Model, target: Target, table: LatencyTable | None) -> Build:
+    """What the bundle is compiled from: the table's schedules, or each kernel's default one.
+
+    Raises:
+        Unsupported: a kernel that no template writes.
+    """
+    if table is not None:
+        return Build(table.joined(model.plan), model.compiled_weights, table.schedules, target)
+    schedules = {name: candidates(kernel, target)[0] for name, kernel in model.plan.kernels.items()}
+    return Build(model.plan, model.compiled_weights, schedules, target)
+
+
+def reference_of(model: Model, threads: int, count: int = CHECK_INPUTS) -> Reference:
+    """Seeded random inputs, and what the file answers by ONNX Runtime, or the network by PyTorch.
+
+    Raises:
+        BenchProblem: ONNX Runtime cannot run the file.
+    """
+    generator = np.random.default_rng(0)
+    inputs = generator.standard_normal((count, *model.shape[1:]), dtype=np.float32)
+    if onnxruntime.available():
+        setup = {"kind": "peer", "peer": onnxruntime.NAME, "model": str(model.path.absolute())}
+        return Reference(onnxruntime.NAME, inputs, answers(setup, model.shape, threads, inputs))
+    return Reference("torch", inputs, torch_answers(model.network, model.weights, inputs))
+
+
+def _differs(outputs: Array) -> bool:
+    """Whether different inputs gave different outputs."""
+    spread, scale = float(np.ptp(outputs, axis=0).max()), float(np.abs(outputs).max())
+    return spread > 1e-3 * scale
+
+
+def _manifest(model: Model, target: Target, table: LatencyTable | None) -> Manifest:
+    graph = model.network.graph
+    output = graph.type.sizes
+    return Manifest(
+        model.network.name,
+        bundle_target(target),
+        Tensor(model.shape, LAYOUTS[len(model.shape) - 1]),
+        Tensor((1, *output), LAYOUTS[len(output)]),
+        (),
+        {},
+        architecture=to_json(Architecture(model.network.name, model.network.choices)),
+        provenance={
+            "model": model.path.name,
+            "model_sha256": sha256_file(model.path),
+            "records": table.records if table else "",
+        },
+    )
+
+
+def _write_others(folder: Path, exported: bytes, target: Target, table: LatencyTable | None) -> None:
+    """What stands beside the bundle; a table that an earlier build left is not this one's."""
+    tuning = folder / "tuning" / f"{target.name}.json"
+    with folder_lock(folder):
+        write_atomic(folder / "model.onnx", exported)
+        if table is None:
+            tuning.unlink(missing_ok=True)
+        else:
+            write_table(tuning, table)
+
+
+def answer(built: BuiltModel) -> dict[str, Any]:
+    """What a build came to, for people and programs."""
+    manifest = built.bundle.manifest
+    check, predicted = manifest.numerical_check, built.latency_predicted_ms
+    return {
+        "bundle": str(built.bundle.folder),
+        "bytes": built.bundle.size_bytes,
+        "target": manifest.target.name,
+        "threads": manifest.target.threads,
+        "kernels": len(built.plan.kernels),
+        "reference": check["reference"],
+        "max_relative_error": check["max_relative_error"],
+        **({} if predicted is None else {"latency_predicted_ms": predicted}),
+    }

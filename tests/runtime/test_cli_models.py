@@ -1,0 +1,86 @@
+"""`onepath build model.onnx` from the command line: options, messages, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from runtime.bundle import run_bundle
+from runtime.cli import app
+from tests.runtime.test_model_build import saved, small_model
+
+SPACE = "space s { input [3, 8, 8]\noutput [10]\nglobal_pool -> linear(10) }"
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["build", *map(str, arguments)])
+
+
+@pytest.mark.tvm
+def test_a_model_is_built_and_its_bundle_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, small_model())
+    done = call("small.onnx", "--trials", 0, "--format", "json")
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert answer["bundle"] == "runs/small/bundle"
+    assert answer["max_relative_error"] < 1e-5
+    np.save("x.npy", np.ones((3, 9, 7), np.float32))
+    code, out, _ = run_bundle(Path("runs/small/bundle"), ["x.npy", "--json"])
+    assert code == 0
+    assert len(json.loads(out)["predictions"][0]) == 3
+
+
+def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Path) -> None:
+    from runtime.bundle_runner import BundleProblem, read_input
+
+    np.save(tmp_path / "x.npy", np.ones((3, 9, 7), np.uint8))
+    manifest = {"input": {"shape": [1, 3, 9, 7]}, "preprocessing": {}}
+    for name in ("x.npy", "x.png"):
+        with pytest.raises(BundleProblem, match="does not say how they become the network's input"):
+            read_input(tmp_path / name, manifest)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arch", "a.json"], "--arch is for .space files"),
+        (["--search", "s"], "--search is for .space files"),
+        (["--space", "s"], "--space is for .space files"),
+        (["--set", "epochs=2"], "--set is for .space files"),
+        (["--restart"], "--restart is for .space files"),
+        (["--target", "phone"], "no target is named `phone`; there is `host`"),
+        (["--budget", "cow"], "--budget cow: `tune_budget` must be a time"),
+        (["--threads", "2000"], "--threads 2000: "),
+        (["--input-shape", "3by3"], "write channels, height and width, as in 3x48x192"),
+        ([], "small.onnx cannot be read (No such file or directory)"),
+    ],
+)
+def test_what_a_model_does_not_take_is_said(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("small.onnx", *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("options", "setting"),
+    [
+        (["--trials", "3"], "--set 'target.trials=3'"),
+        (["--threads", "2"], "--set 'target.threads=2'"),
+        (["--budget", "60 s"], "--set 'target.tune_budget=60 s'"),
+        (["--input-shape", "3x8x8"], "a space says its own `input`"),
+    ],
+)
+def test_what_a_space_does_not_take_is_said(options: list[str], setting: str, tmp_path: Path) -> None:
+    (tmp_path / "s.space").write_text(SPACE)
+    done = call(tmp_path / "s.space", *options)
+    assert done.exit_code == 2
+    assert setting in done.stderr

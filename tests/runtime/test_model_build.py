@@ -1,0 +1,134 @@
+"""A model of another program becomes a bundle that answers as ONNX Runtime does, or nothing is written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from compiler.codegen.from_onnx import from_onnx, read_model
+from compiler.codegen.onnx_reader import OnnxProblem
+from compiler.passes.fuse import fuse
+from runtime import device, model_build
+from runtime.bundle import verify
+from runtime.checked_bundle import WrongAnswers
+from runtime.model_build import build_model, read, reference_of
+from runtime.peers import onnxruntime
+
+pytestmark = pytest.mark.tvm
+
+
+def small_model(height: int | str = 9, last: str = "Softmax") -> onnx.ModelProto:
+    """A convolution, batch norm, activation, pool, classifier; the height may be free."""
+    random = np.random.default_rng(0)
+
+    def weight(name: str, *shape: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
+
+    weights = [weight("w", 8, 3, 3, 3), weight("scale", 8), weight("shift", 8), weight("mean", 8)]
+    weights += [numpy_helper.from_array(np.full(8, 2, np.float32), "var"), weight("head", 5, 8)]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv", pads=[1] * 4),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["b"], "bn"),
+        helper.make_node("Relu", ["b"], ["c"], "act"),
+        helper.make_node("GlobalAveragePool", ["c"], ["d"], "pool"),
+        helper.make_node("Flatten", ["d"], ["e"], "flat"),
+        helper.make_node("Gemm", ["e", "head"], ["f"], "head", transB=1),
+        helper.make_node(last, ["f"], ["y"], "last"),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, height, 7])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 5])]
+    graph = helper.make_graph(nodes, "small", inputs, outputs, weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def saved(folder: Path, model: onnx.ModelProto) -> Path:
+    path = folder / "small.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_without_trials_nothing_is_measured(tmp_path: Path) -> None:
+    path, out = saved(tmp_path, small_model()), tmp_path / "out"
+    (out / "tuning").mkdir(parents=True)
+    (out / "tuning" / "host.json").write_text("of an earlier build")
+    built = build_model(path, device.host(), out, trials=0, records=tmp_path / "records.db")
+    assert built.table is None
+    assert not (tmp_path / "records.db").exists()
+    assert sorted(entry.name for entry in out.iterdir() if entry.name[0] != ".") == [
+        "bundle",
+        "model.onnx",
+        "tuning",
+    ]
+    assert not [*(out / "tuning").iterdir()]
+    manifest = verify(out / "bundle").manifest
+    assert manifest.numerical_check["reference"] == "onnxruntime"
+    assert manifest.numerical_check["max_relative_error"] < 1e-5
+    assert (manifest.input.shape, manifest.output.shape) == ((1, 3, 9, 7), (1, 5))
+    written, _ = from_onnx(read_model(out / "model.onnx"))
+    assert [call.kernel.signature for call in fuse(written).calls] == [
+        call.kernel.signature for call in built.plan.calls
+    ]
+
+
+def test_a_tuned_bundle_has_a_table_and_records(tmp_path: Path) -> None:
+    path, out = saved(tmp_path, small_model("height")), tmp_path / "out"
+    built = build_model(
+        path,
+        device.host(),
+        out,
+        trials=2,
+        budget_s=10,
+        input_sizes=(3, 9, 7),
+        records=tmp_path / "records.db",
+    )
+    assert built.table is not None
+    assert built.latency_predicted_ms > 0
+    assert set(built.plan.kernels) <= set(built.table.entries)
+    assert json.loads((out / "tuning" / "host.json").read_text())["schema"] == "onepath.latency/1"
+    assert (tmp_path / "records.db").exists()
+
+
+def test_wrong_answers_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(model: model_build.Model, threads: int) -> model_build.Reference:
+        right = reference_of(model, threads, 2)
+        return replace(right, outputs=right.outputs * np.float32(1.001))
+
+    monkeypatch.setattr(model_build, "reference_of", wrong)
+    with pytest.raises(WrongAnswers, match=r"differs from that of onnxruntime by 9.99e-04"):
+        build_model(saved(tmp_path, small_model()), device.host(), tmp_path / "out", trials=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_supported_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path, small_model(last="Hardmax"))
+    with pytest.raises(OnnxProblem, match=r"small\.onnx: node `last` \(Hardmax\) is not supported"):
+        build_model(path, device.host(), tmp_path / "out", trials=0)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.torch
+def test_without_onnx_runtime_pytorch_is_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read(saved(tmp_path, small_model()))
+    runtime = reference_of(model, 1)
+    monkeypatch.setattr(onnxruntime, "available", lambda: False)
+    torch = reference_of(model, 1)
+    assert (runtime.name, torch.name) == ("onnxruntime", "torch")
+    np.testing.assert_array_equal(runtime.inputs, torch.inputs)
+    np.testing.assert_allclose(runtime.outputs, torch.outputs, rtol=1e-4, atol=1e-6)
+
+
+def test_free_sizes_must_be_stated(tmp_path: Path) -> None:
+    path = saved(tmp_path, small_model("height"))
+    with pytest.raises(OnnxProblem, match=r"`x` is \?x3x\?x7, .* `--input-shape 3x224x7`"):
+        read(path)
+    with pytest.raises(OnnxProblem, match=r"`x` is \?x3x\?x7, and 3x9x8 does not fit it"):
+        read(path, (3, 9, 8))
+    assert read(path, (3, 9, 7)).shape == (1, 3, 9, 7)
