@@ -125,10 +125,19 @@ def write_json(path: Path | str, payload: Mapping[str, Any], schema: str, checks
         FileProblem: the place cannot be written.
         ValueError: the payload holds a NaN, an infinity or what JSON cannot say.
     """
+    return write_atomic(path, json_document(payload, schema, checksum))
+
+
+def json_document(payload: Mapping[str, Any], schema: str, checksum: bool = True) -> str:
+    """The text that `write_json` writes.
+
+    Raises:
+        ValueError: the payload holds a NaN, an infinity or what JSON cannot say.
+    """
     body = json.loads(json.dumps({"schema": schema, **payload}, allow_nan=False))
     if checksum:
         body["checksum"] = _checksum(body)
-    return write_atomic(path, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from runtime.cli import (
     language,
     machine,
     pictures,
+    records,
     spaces,
     tables,
 )
@@ -66,7 +67,7 @@ for function in _COMMANDS:
     app.command()(function)
 app.add_typer(architectures.app, name="arch")
 app.add_typer(bundles.app, name="bundle")
-app.add_typer(machine.records_app, name="records")
+app.add_typer(records.app, name="records")
 app.add_typer(tables.app, name="table")
 
 

@@ -1,0 +1,326 @@
+"""Commands about the tuning records: what is in the database, and packs of it for others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.cli.common import (
+    NO,
+    Answer,
+    AnswerFormat,
+    CommandError,
+    SpaceFile,
+    SpaceName,
+    command,
+    read_source,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from runtime.records import Record
+
+app = typer.Typer(
+    help="The tuning records: every measurement of a kernel, and packs of them for others.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+Database = Annotated[Path | None, typer.Option("--records", help="the database; default one per user")]
+ForTarget = Annotated[
+    str | None, typer.Option("--target", help="only of targets with this LLVM processor, as `znver5`")
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="only of targets with so many threads")]
+OfProcessor = Annotated[
+    str | None, typer.Option("--processor", help="only measured on processors named so, or `here`")
+]
+OfKernel = Annotated[str | None, typer.Option("--kernel", help="only of kernels with this text in them")]
+Best = Annotated[int | None, typer.Option("--best", min=1, help="only the fastest so many of each kernel")]
+Pack = Annotated[Path, typer.Argument(metavar="PACK", help="a pack that `export` or `merge` wrote")]
+
+
+@command
+def export(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="the file to write")],
+    records: Database = None,
+    target: ForTarget = None,
+    threads: Threads = None,
+    processor: OfProcessor = None,
+    kernel: OfKernel = None,
+    best: Best = None,
+    note: Annotated[str, typer.Option("--note", help="a line for whoever gets it")] = "",
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Write records as a text pack, one JSON object a line, to be given to someone else.
+
+    It states versions, the processor and when, but neither the machine nor you.
+
+    Example: onepath records export mine.jsonl --processor here --best 3
+    """
+    from runtime.files import write_atomic
+    from runtime.records import Records, fastest, write_pack
+
+    with Records(_existing(records)) as database:
+        rows = _selected(database.rows(), target, threads, processor, kernel)
+    if best is not None:
+        rows = fastest(rows, best)
+    write_atomic(pack, write_pack(rows, note))
+    _answer(form, f"{_count(len(rows), 'record')} in {pack}", {"pack": str(pack), "records": len(rows)})
+
+
+@command
+def import_(pack: Pack, records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
+    """Add the records of a pack, all or none; where a schedule is there already, the newer measurement stays.
+
+    Records of other processors are kept apart and never used here.
+
+    Example: onepath records import theirs.jsonl
+    """
+    from dataclasses import asdict
+
+    from runtime.device import fingerprint
+    from runtime.records import Records, load_pack
+
+    rows = load_pack(pack)
+    with Records(records) as database:
+        taken = database.take(rows)
+    usable = sum(row.key.processor == fingerprint() for row in rows)
+    text = (
+        f"{_count(len(rows), 'record')}: {taken.new} new, {taken.newer} newer than yours, {taken.same} the same,"
+        f" {taken.older} older than yours and left out; {usable} of this processor"
+    )
+    _answer(form, text, {"records": len(rows), **asdict(taken), "of_this_processor": usable})
+
+
+@command
+def merge(
+    packs: Annotated[list[Path], typer.Argument(metavar="PACK...", help="the packs to put together")],
+    out: Annotated[Path, typer.Option("--out", help="the file to write")],
+    best: Best = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Put packs together into one; of two measurements of a schedule the newer stays. No database is touched.
+
+    Example: onepath records merge a.jsonl b.jsonl --out both.jsonl
+    """
+    from runtime.files import write_atomic
+    from runtime.records import fastest, load_pack, write_pack
+    from runtime.records import merge as merged
+
+    rows = merged(load_pack(pack) for pack in packs)
+    if best is not None:
+        rows = fastest(rows, best)
+    write_atomic(out, write_pack(rows))
+    _answer(form, f"{_count(len(rows), 'record')} in {out}", {"pack": str(out), "records": len(rows)})
+
+
+@command
+def list_(
+    records: Database = None,
+    target: ForTarget = None,
+    threads: Threads = None,
+    processor: OfProcessor = None,
+    kernel: OfKernel = None,
+    best: Best = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """List the fastest records of each kernel (`--best`, 1 unless given), the slowest kernels first.
+
+    Example: onepath records list --processor here
+    """
+    from runtime.records import Records, fastest
+
+    with Records(_existing(records)) as database:
+        rows = _selected(database.rows(), target, threads, processor, kernel)
+        damaged = len(database.damaged)
+    shown = sorted(fastest(rows, best or 1), key=lambda record: -record.median_ns)
+    if form is Answer.JSON:
+        write_json([_fields(record) for record in shown])
+    else:
+        for record in shown:
+            fields = _fields(record)
+            print(
+                f"{fields['median_ms']:10.4f} ms  {record.signature}\n{'':15}{fields['processor']}, {fields['cpu']},"
+                f" {_count(fields['threads'], 'thread')}; {fields['origin']}"
+            )
+        kernels = len({(record.key, record.signature) for record in rows})
+        print(f"{_count(len(rows), 'record')} of {_count(kernels, 'kernel')}")
+    if damaged:
+        typer.echo(
+            f"onepath: {_count(damaged, 'damaged record')} left out: `onepath records check`", err=True
+        )
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    """A record as answers show it."""
+    import json
+
+    target = _target(record)
+    return {
+        "kernel": record.signature,
+        "cpu": target.get("cpu", ""),
+        "threads": target.get("threads", 0),
+        "tvm": record.key.tvm,
+        "processor": record.key.processor,
+        "median_ms": record.median_ns / 1e6,
+        "schedule": json.loads(record.schedule.text),
+        "measured": record.measured,
+        "origin": _origin(record),
+    }
+
+
+def _target(record: Record) -> dict[str, Any]:
+    """The target of a record by its key; a pack may hold any text there."""
+    import json
+
+    try:
+        found = json.loads(record.key.target)
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def _origin(record: Record) -> str:
+    """Where a record came from, in a few words."""
+    from runtime.records.pack import provenance_of
+
+    source = provenance_of(record.origin)
+    if source is None:
+        return "measured here" if not record.origin else "imported"
+    note = f": {source.note}" if source.note else ""
+    return f"imported, from onepath {source.program} on {source.processor}, {source.exported[:10]}{note}"
+
+
+def _selected(
+    rows: Sequence[Record], target: str | None, threads: int | None, processor: str | None, kernel: str | None
+) -> list[Record]:
+    """The records that the options of a command mean."""
+    from runtime.device import fingerprint
+
+    wanted = fingerprint() if processor == "here" else processor or ""
+    return [
+        row
+        for row in rows
+        if target in (None, _target(row).get("cpu"))
+        and threads in (None, _target(row).get("threads"))
+        and wanted.casefold() in row.key.processor.casefold()
+        and (kernel or "") in row.signature
+    ]
+
+
+@command
+def check(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
+    """Look for damage in the database; ends with 1 where there is some.
+
+    Example: onepath records check
+    """
+    path = _existing(records)
+    damage = _damage(path)
+    if form is Answer.JSON:
+        write_json({"database": str(path), "damage": damage})
+    else:
+        for finding in damage:
+            print(finding)
+        print(f"{path}: {'keep what is whole with `records salvage`' if damage else 'nothing is damaged'}")
+    if damage:
+        raise typer.Exit(NO)
+
+
+@command
+def salvage(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
+    """Keep the whole records of a damaged database in a new one, and set the old file aside.
+
+    Example: onepath records salvage
+    """
+    from runtime.records import salvage as keep_whole
+
+    path = _existing(records)
+    kept, aside = keep_whole(path) if _damage(path) else (None, None)
+    text = f"{path}: nothing is damaged, nothing was changed"
+    if aside is not None:
+        text = f"{kept} whole records are kept in {path}; the damaged file is now {aside}"
+    _answer(form, text, {"database": str(path), "kept": kept, "aside": None if aside is None else str(aside)})
+
+
+@command
+def table(
+    file: SpaceFile,
+    space: SpaceName = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="whose table; default the search's, else host")
+    ] = None,
+    records: Database = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="the file to write; default standard output")
+    ] = None,
+) -> None:
+    """Print the latency table of a space from the records, as JSON; nothing is measured.
+
+    Ends with 1 where the records lack a price, which is named: `onepath profile` measures it.
+
+    Example: onepath records table examples/quickstart.space --out table.json
+    """
+    from compiler.latency import SCHEMA, to_payload
+    from compiler.pricing import space_kernels
+    from runtime.experiment import load_experiment
+    from runtime.files import json_document, write_atomic
+    from runtime.recorded_table import MissingPrices, table_from_records
+    from runtime.records import Records
+    from runtime.targets import resolve
+
+    experiment = load_experiment(read_source(file), space=space, target=target)
+    wanted = resolve(experiment.target)
+    kernels = space_kernels(experiment.flat, wanted)
+    try:
+        with Records(_existing(records)) as database:
+            found = table_from_records(kernels, wanted, database)
+    except MissingPrices as problem:
+        typer.echo(f"onepath: {problem}", err=True)
+        raise typer.Exit(NO) from None
+    document = json_document(to_payload(found), SCHEMA)
+    if out is None:
+        print(document, end="")
+    else:
+        write_atomic(out, document)
+        print(f"{_count(len(found.entries), 'kernel')} in {out}")
+
+
+def _answer(form: Answer, text: str, payload: dict[str, Any]) -> None:
+    if form is Answer.JSON:
+        write_json(payload)
+    else:
+        print(text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _existing(path: Path | None) -> Path:
+    from runtime.records import default_path
+
+    path = path or default_path()
+    if not path.is_file():
+        raise CommandError(f"there is no records database at {path}; name one with --records")
+    return path
+
+
+def _damage(path: Path) -> list[str]:
+    from runtime.records import DamagedRecords, Records
+
+    try:
+        with Records(path) as database:
+            return database.check()
+    except DamagedRecords as problem:
+        return [str(problem)]
+
+
+app.command("check")(check)
+app.command("export")(export)
+app.command("import")(import_)
+app.command("list")(list_)
+app.command("merge")(merge)
+app.command("salvage")(salvage)
+app.command("table")(table)

@@ -1,0 +1,49 @@
+"""Tuning records: what was measured, kept in one SQLite database that several processes may share.
+
+A record is one schedule of one kernel on one target: its parameters and its measured times. The key is the
+kernel's signature, the target, TVM's version and the processor's fingerprint. Commits are synchronous, so
+what was acknowledged survives a kill; every row carries a hash of its content, so that damage is found
+and named, and what is whole is kept.
+"""
+
+from runtime.records.database import Records, Taken, default_path
+from runtime.records.near import Neighbours
+from runtime.records.pack import load_pack, merge, read_pack, write_pack
+from runtime.records.problems import DamagedRecords, RecordsProblem
+from runtime.records.record import (
+    DIED,
+    FAILED,
+    Key,
+    NetworkRecord,
+    PriceRecord,
+    Record,
+    best_of,
+    digest,
+    fastest,
+    key_of,
+)
+from runtime.records.salvage import salvage
+
+__all__ = [
+    "DIED",
+    "FAILED",
+    "Key",
+    "Record",
+    "PriceRecord",
+    "NetworkRecord",
+    "key_of",
+    "best_of",
+    "fastest",
+    "digest",
+    "Records",
+    "Taken",
+    "default_path",
+    "RecordsProblem",
+    "DamagedRecords",
+    "write_pack",
+    "read_pack",
+    "load_pack",
+    "merge",
+    "salvage",
+    "Neighbours",
+]

@@ -1,0 +1,236 @@
+"""The open database: every write is on disk when it returns, every row that is read has passed its hash."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import platformdirs
+
+from runtime.records.pages import PAGE_BYTES, lost_frame
+from runtime.records.problems import RecordsProblem, damaged, problem_of
+from runtime.records.record import Key, NetworkRecord, PriceRecord, Record, content_hash, now
+from runtime.records.schema import VERSION, UnknownVersion, check_version, prepare, transaction
+from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, Table
+
+LOG, MEMORY = "-wal", "-shm"
+"""What SQLite appends to a database's name for its write-ahead log and the log's index."""
+BUSY_WAIT_S = 20.0
+"""How long a writer waits for another process to finish its transaction."""
+SETTINGS = (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1")
+"""Each commit is synchronous; it goes on into the file at once, so that damage to the log costs nothing."""
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of records from elsewhere: new here, newer than ours, the same, older and left out."""
+
+    new: int
+    newer: int
+    same: int
+    older: int
+
+
+def default_path() -> Path:
+    """The user's database."""
+    return Path(platformdirs.user_data_dir("onepath", appauthor=False)) / "records.sqlite"
+
+
+class Records:
+    """An open database; use it in `with`.
+
+    Raises:
+        RecordsProblem: the file is no records database, is of another version, or cannot be opened.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self.path = Path(path) if path is not None else default_path()
+        self.damaged: list[str] = []
+        with self._reported():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_log()
+            self._connection = self._open()
+
+    def _check_log(self) -> None:
+        """Refuse a log that SQLite would read only the beginning of; one that is being written is read again."""
+        log = self.path.with_name(self.path.name + LOG)
+        with suppress(FileNotFoundError):
+            seen = log.read_bytes()
+            lost = lost_frame(seen)
+            if lost is not None and log.read_bytes() == seen:
+                raise damaged(self.path, f"the write-ahead log is damaged at frame {lost}")
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_WAIT_S, isolation_level=None)
+        connection.text_factory = _text
+        try:
+            check_version(connection)
+            for setting in SETTINGS:
+                connection.execute(f"PRAGMA {setting}")
+            prepare(connection)
+        except UnknownVersion as problem:
+            connection.close()
+            raise RecordsProblem(
+                f"{self.path}: the records are of version {problem.args[0]}, and this program reads version"
+                f" {VERSION}; give another file with --records"
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Failures of SQLite and of the system as problems with a way out."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as problem:
+            raise problem_of(self.path, problem) from None
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; records are already on disk."""
+        self._connection.close()
+
+    def add(self, record: Record) -> Record:
+        """Keep a record, in place of an older one of the same schedule; on disk when this returns.
+
+        Raises:
+            RecordsProblem: the disk is full, or another process held the database too long.
+        """
+        if not record.measured:
+            record = replace(record, measured=now())
+        self.add_all([record])
+        return record
+
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Keep several records in one transaction: all, or none."""
+        self._write(MEASUREMENT, records)
+
+    def add_prices(self, prices: Iterable[PriceRecord]) -> None:
+        """Keep prices of schedules, in place of older ones in the same context: all, or none."""
+        self._write(PRICE, (each if each.measured else replace(each, measured=now()) for each in prices))
+
+    def add_networks(self, networks: Iterable[NetworkRecord]) -> None:
+        """Keep whole networks' times, in place of older ones of the same network: all, or none."""
+        self._write(NETWORK, (each if each.measured else replace(each, measured=now()) for each in networks))
+
+    def _write(self, table: Table[R], values: Iterable[R]) -> None:
+        rows = [table.row(value) for value in values]
+        with self._reported(), transaction(self._connection):
+            self._connection.executemany(table.insertion, rows)
+
+    def take(self, records: Iterable[Record]) -> Taken:
+        """Keep records from elsewhere where they are new or newer than what is here: all of those, or none."""
+        counts = {"new": 0, "newer": 0, "same": 0, "older": 0}
+        with self._reported(), transaction(self._connection):
+            for record in records:
+                verdict = _verdict(record, self._held(record))
+                counts[verdict] += 1
+                if verdict in ("new", "newer"):
+                    self._connection.execute(MEASUREMENT.insertion, MEASUREMENT.row(record))
+        return Taken(**counts)
+
+    def _held(self, record: Record) -> Record | None:
+        """The whole record of the same identity that is here."""
+        where = " AND ".join(f"{column} = ?" for column in MEASUREMENT.identity)
+        given = MEASUREMENT.encode(record)[: len(MEASUREMENT.identity)]
+        row = self._connection.execute(f"{MEASUREMENT.selection} WHERE {where}", given).fetchone()
+        return None if row is None else MEASUREMENT.read(row)
+
+    def rows(self, signatures: Iterable[str] | None = None, key: Key | None = None) -> list[Record]:
+        """The whole records of some kernels (of all, if none are named), in the order of keys and texts.
+
+        Damaged rows are left out and named in `damaged`.
+        """
+        return self._read(MEASUREMENT, signatures, key)
+
+    def prices(self, signatures: Iterable[str] | None = None, key: Key | None = None) -> list[PriceRecord]:
+        """The whole prices of some kernels, as `rows` gives records."""
+        return self._read(PRICE, signatures, key)
+
+    def networks(self, key: Key | None = None) -> list[NetworkRecord]:
+        """The whole networks that were measured."""
+        return self._read(NETWORK, None, key)
+
+    def _read(self, table: Table[R], signatures: Iterable[str] | None, key: Key | None) -> list[R]:
+        conditions, given = _condition(signatures, key)
+        query = f"{table.selection}{conditions} ORDER BY {', '.join(table.identity)}"
+        with self._reported():
+            found = self._connection.execute(query, given).fetchall()
+        values = [table.read(row) for row in found]
+        self.damaged = [_name(row) for row, value in zip(found, values, strict=True) if value is None]
+        return [value for value in values if value is not None]
+
+    def signatures(self, key: Key) -> list[str]:
+        """The kernels that have records under a key; reads no more than one row of each."""
+        where = "target = ? AND tvm = ? AND processor = ?"
+        following = f"SELECT min(signature) FROM {MEASUREMENT.name} WHERE {where} AND signature > name"
+        query = f"WITH RECURSIVE found(name) AS (VALUES ('') UNION ALL SELECT ({following}) FROM found"
+        given = (key.target, key.tvm, key.processor)
+        with self._reported():
+            rows = self._connection.execute(
+                f"{query} WHERE name IS NOT NULL) SELECT name FROM found WHERE name > ''", given
+            )
+            return [str(name) for (name,) in rows]
+
+    def check(self) -> list[str]:
+        """What is damaged: SQLite's own findings, then rows whose hash does not fit. Empty if all is well."""
+        try:
+            findings = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(20)")]
+        except sqlite3.DatabaseError as problem:
+            findings = [str(problem)]
+        findings = [finding for finding in findings if finding != "ok"]
+        readers: tuple[Callable[[], object], ...] = (self.rows, self.prices, self.networks)
+        for read in readers:
+            try:
+                read()
+                findings += self.damaged
+            except RecordsProblem as problem:
+                findings.append(str(problem))
+        return findings
+
+
+def _verdict(record: Record, held: Record | None) -> str:
+    if held is None:
+        return "new"
+    if content_hash(record) == content_hash(held):
+        return "same"
+    return "newer" if record.recency > held.recency else "older"
+
+
+def _condition(signatures: Iterable[str] | None, key: Key | None) -> tuple[str, tuple[str, ...]]:
+    """The part of a query that says which rows are meant, and its values."""
+    parts, given = [], []
+    if key is not None:
+        parts.append("target = ? AND tvm = ? AND processor = ?")
+        given += [key.target, key.tvm, key.processor]
+    if signatures is not None:
+        parts.append("signature IN (SELECT value FROM json_each(?))")
+        given.append(json.dumps(sorted(set(signatures))))
+    return (" WHERE " + " AND ".join(parts) if parts else ""), tuple(given)
+
+
+def _name(row: Iterable[object]) -> str:
+    """A damaged row in a few words: as much of what it was of as can be read."""
+    _, _, _, *rest = map(str, row)
+    return " ".join(text[:120] for text in rest[:2])
+
+
+def _text(data: bytes) -> str:
+    """A column as text; what is no UTF-8 fails the row's hash, not the whole reading."""
+    return data.decode(errors="replace")

@@ -1,0 +1,158 @@
+"""Rows read from the pages of a database file, without SQLite: what a torn file still holds.
+
+Every page that can be a B-tree page of our tables is read by itself, in the file and in its write-ahead log,
+so one damaged page costs its own rows. Nothing here decides whether a row is whole: its hash does. The format
+is SQLite's, https://www.sqlite.org/fileformat2.html, sections 1.5 to 2.1 and 4.1.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+PAGE_BYTES = 4096
+"""The size of the pages of our databases; a damaged header could say anything."""
+LEAF, INTERIOR = 0x0A, 0x02
+"""The first byte of an index page, which is what a table without row numbers is made of."""
+_LARGEST_LOCAL = (PAGE_BYTES - 12) * 64 // 255 - 23
+_LEAST_LOCAL = (PAGE_BYTES - 12) * 32 // 255 - 23
+_LOG_HEADER, _FRAME_HEADER = 32, 24
+_MAGIC = 0x377F0682
+"""How a write-ahead log begins whose checksums read numbers with the low byte first; one more is the high byte."""
+
+
+def rows(database: bytes, log: bytes = b"") -> Iterator[tuple[str, ...]]:
+    """The texts of every row that can be made out, whichever table it is of, in no order, some of them twice."""
+    images = _Images()
+    for number, start in enumerate(range(0, len(database), PAGE_BYTES), 1):
+        images.add(number, database[start : start + PAGE_BYTES])
+    for frame in frames(log):
+        images.add(frame.page, frame.content)
+    for page in images.all:
+        yield from images.rows(page)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One page in a write-ahead log; `commits` where a transaction ends with it."""
+
+    page: int
+    commits: bool
+    salt: bytes
+    checksum: tuple[int, int]
+    head: bytes
+    content: bytes
+
+
+def frames(log: bytes) -> Iterator[Frame]:
+    """The frames of a write-ahead log, whole ones and others, up to where its bytes end."""
+    step = _FRAME_HEADER + PAGE_BYTES
+    for start in range(_LOG_HEADER, len(log) - step + 1, step):
+        page, pages, salt, *checksum = struct.unpack_from(">II8sII", log, start)
+        content = log[start + _FRAME_HEADER : start + step]
+        yield Frame(page, pages > 0, salt, (checksum[0], checksum[1]), log[start : start + 8], content)
+
+
+def lost_frame(log: bytes) -> int | None:
+    """The first frame that SQLite would stop at although a later transaction was finished; None if there is none.
+
+    The frames of a transaction that a kill interrupted are no loss: none of them commits. 0 is the header.
+    """
+    if len(log) <= _LOG_HEADER:
+        return None
+    order = "<" if struct.unpack_from(">I", log)[0] == _MAGIC else ">"
+    state, stated = _checksum(log[:24], (0, 0), order), struct.unpack_from(">II", log, 24)
+    if struct.unpack_from(">I", log)[0] & ~1 != _MAGIC or state != stated:
+        return 0
+    salt, lost = log[16:24], None
+    for number, frame in enumerate(frames(log), 1):
+        if lost is None:
+            state = _checksum(frame.head + frame.content, state, order)
+            lost = None if (frame.salt, frame.checksum) == (salt, state) else number
+        elif frame.commits and frame.salt == salt:
+            return lost
+    return None
+
+
+def _checksum(data: bytes, state: tuple[int, int], order: str) -> tuple[int, int]:
+    first, second = state
+    numbers = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for even, odd in zip(numbers, numbers, strict=True):
+        first = (first + even + second) & 0xFFFFFFFF
+        second = (second + odd + first) & 0xFFFFFFFF
+    return first, second
+
+
+@dataclass
+class _Images:
+    """All that is known of the pages: `all` of them, and the latest of each number."""
+
+    all: list[bytes] = field(default_factory=list)
+    latest: dict[int, bytes] = field(default_factory=dict)
+
+    def add(self, number: int, page: bytes) -> None:
+        self.all.append(page)
+        self.latest[number] = page
+
+    def rows(self, page: bytes) -> Iterator[tuple[str, ...]]:
+        """The rows of one page whose bytes make sense."""
+        if len(page) < PAGE_BYTES or page[0] not in (LEAF, INTERIOR):
+            return
+        header, child = (12, 4) if page[0] == INTERIOR else (8, 0)
+        count = min(struct.unpack_from(">H", page, 3)[0], (PAGE_BYTES - header) // 2)
+        for (place,) in struct.iter_unpack(">H", page[header : header + 2 * count]):
+            try:
+                yield _texts(self._payload(page, place + child))
+            except (ValueError, IndexError, KeyError, struct.error):
+                continue
+
+    def _payload(self, page: bytes, place: int) -> bytes:
+        """The bytes of a row, which may go on in other pages."""
+        size, start = _varint(page, place)
+        if size <= _LARGEST_LOCAL:
+            return page[start : start + size]
+        local = _LEAST_LOCAL + (size - _LEAST_LOCAL) % (PAGE_BYTES - 4)
+        local = local if local <= _LARGEST_LOCAL else _LEAST_LOCAL
+        parts, left = [page[start : start + local]], size - local
+        if left > PAGE_BYTES * len(self.latest):
+            raise ValueError("larger than the file")
+        (following,) = struct.unpack_from(">I", page, start + local)
+        while left > 0:
+            content = self.latest[following]
+            (following,) = struct.unpack_from(">I", content)
+            parts.append(content[4 : 4 + min(left, PAGE_BYTES - 4)])
+            left -= PAGE_BYTES - 4
+        return b"".join(parts)
+
+
+def _texts(payload: bytes) -> tuple[str, ...]:
+    """The columns of a row, all of them texts.
+
+    Raises:
+        ValueError, IndexError: it is no such row.
+    """
+    end, place = _varint(payload, 0)
+    sizes = []
+    while place < end:
+        kind, place = _varint(payload, place)
+        if kind < 13 or kind % 2 == 0:
+            raise ValueError("not a text")
+        sizes.append((kind - 13) // 2)
+    if end + sum(sizes) != len(payload):
+        raise ValueError("torn")
+    texts = []
+    for size in sizes:
+        texts.append(payload[end : end + size].decode())
+        end += size
+    return tuple(texts)
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """A number of one to nine bytes, seven bits each, and the place after it."""
+    value = 0
+    for index in range(8):
+        value = value << 7 | data[place + index] & 0x7F
+        if data[place + index] < 0x80:
+            return value, place + index + 1
+    return value << 8 | data[place + 8], place + 9

@@ -1,0 +1,78 @@
+"""Keeping what is whole of a damaged database: the old file is set aside, never changed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtime.records import pages
+from runtime.records.database import LOG, MEMORY, Records
+from runtime.records.problems import RecordsProblem, problem_of
+from runtime.records.record import newest
+from runtime.records.schema import from_first
+from runtime.records.tables import MEASUREMENT, NETWORK, PRICE
+
+_SHARED_LOCK = (0x40000002, 510)
+"""The bytes of a database that each connection holds a read lock on (SQLite's `os_unix.c`)."""
+
+
+def salvage(path: Path | str) -> tuple[int, Path]:
+    """Set a damaged database aside and keep its whole rows in a new one; (records kept, where the old one is).
+
+    Raises:
+        RecordsProblem: another process uses it, or the files cannot be moved or written.
+    """
+    path = Path(path)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    fresh = path.with_name(f"{path.name}.salvaged-{stamp}")
+    try:
+        with path.open("r+b") as file:
+            _lock(path, file.fileno())
+            kept = _copy(path, fresh)
+            _exchange(path, fresh, aside)
+    except OSError as problem:
+        raise problem_of(path, problem) from None
+    finally:
+        for suffix in ("", LOG, MEMORY):
+            _beside(fresh, suffix).unlink(missing_ok=True)
+    return kept, aside
+
+
+def _lock(path: Path, descriptor: int) -> None:
+    place, length = _SHARED_LOCK
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, place)
+    except OSError:
+        raise RecordsProblem(f"{path}: another process uses the records; wait for it to end") from None
+
+
+def _copy(path: Path, fresh: Path) -> int:
+    """Write the whole rows of a damaged file into a new database; how many records there are."""
+    log = _beside(path, LOG)
+    found = list(pages.rows(path.read_bytes(), log.read_bytes() if log.exists() else b""))
+    current = [*found, *(row for old in found if (row := from_first(old)) is not None)]
+    records = newest(record for row in current if (record := MEASUREMENT.read(row)) is not None)
+    prices = [price for row in current if (price := PRICE.read(row)) is not None]
+    networks = [network for row in current if (network := NETWORK.read(row)) is not None]
+    with Records(fresh) as database:
+        database.add_all(records)
+        database.add_prices(sorted(prices, key=lambda each: each.measured))
+        database.add_networks(sorted(networks, key=lambda each: each.measured))
+    return len(records)
+
+
+def _exchange(path: Path, fresh: Path, aside: Path) -> None:
+    """Put the new database in the place of the old one; there is one at every moment."""
+    os.link(path, aside)
+    for suffix in (LOG, MEMORY):
+        with suppress(FileNotFoundError):
+            _beside(path, suffix).rename(_beside(aside, suffix))
+    os.replace(fresh, path)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
