@@ -16,6 +16,7 @@ from pathlib import Path
 
 import onnx
 
+from compiler.codegen.onnx_constants import FOLDED, fold
 from compiler.codegen.onnx_reader import OnnxProblem, Reader
 from compiler.codegen.onnx_rules import RULES
 from compiler.codegen.to_onnx import SCHEMA
@@ -80,9 +81,13 @@ def from_onnx(
     _check(model)
     notes = {entry.key: entry.value for entry in model.metadata_props}
     try:
-        reader = Reader(model.graph, ours="onepath.schema" in notes)
+        reader = Reader(model.graph, "onepath.schema" in notes, _opset(model))
     except ValueError as problem:
         raise OnnxProblem(f"a constant cannot be read ({problem})") from None
+    # First, so that who looks ahead knows them.
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            _read(reader, node)
     for value in _inputs(model.graph):
         reader.add_input(value.name, _input_type(value))
     for node in model.graph.node:
@@ -97,9 +102,15 @@ def from_onnx(
 
 
 def _read(reader: Reader, node: onnx.NodeProto) -> None:
-    if node.domain not in DEFAULT_DOMAINS or node.op_type not in RULES:
+    if node.output and node.output[0] in reader.absorbed:
+        return
+    if node.domain not in DEFAULT_DOMAINS or node.op_type not in (*RULES, *FOLDED):
         raise OnnxProblem(f"{reader.label(node)} is not supported; supported are {', '.join(sorted(RULES))}")
     try:
+        if fold(reader, node):
+            return
+        if node.op_type not in RULES:
+            raise reader.refuse(node, "it is only supported where all that it reads is constant")
         RULES[node.op_type](reader, node)
     except OnnxProblem:
         raise
@@ -125,7 +136,7 @@ def _check(model: onnx.ModelProto) -> None:
 
 
 def _check_head(model: onnx.ModelProto) -> None:
-    opset = next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 0)
+    opset = _opset(model)
     if opset < OLDEST_OPSET:
         raise OnnxProblem(f"opset {opset} is older than {OLDEST_OPSET}; convert the model")
     schema = next((entry.value for entry in model.metadata_props if entry.key == "onepath.schema"), SCHEMA)
@@ -135,6 +146,10 @@ def _check_head(model: onnx.ModelProto) -> None:
         )
     if len(_inputs(model.graph)) != 1 or len(model.graph.output) != 1:
         raise OnnxProblem("the model must have one input and one output")
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next((int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), 0)
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

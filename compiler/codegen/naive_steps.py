@@ -107,8 +107,12 @@ def _layer_norm(site: Site) -> Expr:
 
 def _pool(function: Callable[..., Expr]) -> Callable[[Site], Expr]:
     def write(site: Site) -> Expr:
-        size, stride, padding = (pair(site.step.settings, name) for name in ("kernel", "stride", "padding"))
-        return function(site.first, pool_size=size, strides=stride, padding=padding, layout="NHWC")
+        settings = site.step.settings
+        size, stride, padding = (pair(settings, name) for name in ("kernel", "stride", "padding"))
+        ceil = bool(settings.get("ceil_mode"))
+        return function(
+            site.first, pool_size=size, strides=stride, padding=padding, ceil_mode=ceil, layout="NHWC"
+        )
 
     return write
 

@@ -121,7 +121,11 @@ def _zero(writer: Writer, node: Node) -> None:
 
 
 def _pool(kind: str, **attributes: int) -> Emitter:
-    return lambda writer, node: writer.emit(node, kind, node.inputs, **_window(node), **attributes)
+    def emit(writer: Writer, node: Node) -> None:
+        ceil = {"ceil_mode": 1} if node.settings.get("ceil_mode") else {}
+        writer.emit(node, kind, node.inputs, **_window(node), **attributes, **ceil)
+
+    return emit
 
 
 def _global(images: str, tokens: str) -> Emitter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,15 @@ class Operand:
 
 
 class Reader:
-    """Values, constants and the nodes made so far; `ours` is a model that `to_onnx` wrote."""
+    """Values, constants and the nodes made so far.
 
-    def __init__(self, graph: onnx.GraphProto, ours: bool) -> None:
+    `ours` is a model that `to_onnx` wrote, `opset` the version of ONNX's operators, `absorbed` the results of nodes
+    that were read together with one before them, `computed_bytes` a bound of the constants that were computed.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, ours: bool, opset: int) -> None:
         self.ours = ours
+        self.opset = opset
         self.nodes: dict[str, Node] = {}
         self.values: dict[str, Operand] = {}
         self.parameters: dict[str, Array] = {}
@@ -52,6 +57,9 @@ class Reader:
             self.constants[tensor.name] = numpy_helper.to_array(tensor)
         self._uses = Counter(name for node in graph.node for name in node.input)
         self._uses.update(value.name for value in graph.output)
+        self._readers = {name: node for node in graph.node for name in node.input}
+        self.absorbed: set[str] = set()
+        self.computed_bytes = 0
         self._parts: dict[str, str] = {}
         self._root: dict[str, str] = {}
 
@@ -68,8 +76,11 @@ class Reader:
         given: Mapping[str, Value] | None = None,
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
         form: str = "",
+        part: str = "",
     ) -> None:
         """Make the node of the first output of `source`, its type computed and its weights checked.
+
+        `part` names what is only a part of what `source` computes.
 
         Raises:
             TypeProblem: operands or attributes do not fit the operator.
@@ -79,7 +90,7 @@ class Reader:
         attributes = complete(operator, given or {})
         inputs = tuple(operand.node for operand in operands)
         result = operator.result([self.nodes[name].type for name in inputs], attributes)
-        name = self._unique(source.name or source.op_type.lower())
+        name = self._unique("_".join(filter(None, (source.name or source.op_type.lower(), part))))
         notes = _notes(source)
         unit = notes.get("onepath.unit", "")
         node = Node(name, op, inputs, result, tuple(attributes.items()), unit=unit)
@@ -104,19 +115,31 @@ class Reader:
                 )
             self.parameters[f"{node.name}.{part}"] = np.ascontiguousarray(array)
 
-    def take(self, source: onnx.NodeProto, index: int, *ops: str) -> Node | None:
+    def take(
+        self,
+        source: onnx.NodeProto,
+        index: int,
+        *ops: str,
+        where: Callable[[Node], bool] = lambda node: True,
+    ) -> Node | None:
         """The node that `source` reads at `index`, taken out, if it is one of `ops` and read by nothing else.
 
         In a model of ours a node is taken in only where it was written as a part of the same value.
         """
         value = source.input[index]
         node = self.nodes[self.values[value].node]
-        if node.op not in ops or self._uses[self._root.get(value, value)] != 1:
+        if node.op not in ops or self._uses[self._root.get(value, value)] != 1 or not where(node):
             return None
         whole = _notes(source).get("onepath.part_of", source.name)
         if self.ours and self._parts.get(node.name) != whole:
             return None
         return self.nodes.pop(node.name)
+
+    def reader_of(self, source: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:
+        """The node that alone reads the result of `source`, if it is of this kind."""
+        value = source.output[0]
+        found = self._readers.get(value)
+        return found if found is not None and self._uses[value] == 1 and found.op_type == kind else None
 
     def pass_on(self, source: onnx.NodeProto, view: Operand | None = None) -> None:
         """The result of `source` is what it reads first, under another name, or in another form."""
@@ -166,6 +189,11 @@ class Reader:
     def sizes(self, operand: Operand) -> Dimensions:
         """The dimensions of a value."""
         return self.type_of(operand).sizes
+
+    def image_sizes(self, operand: Operand) -> Dimensions:
+        """Height and width of an image or a pixel; nothing of other values."""
+        sizes = self.sizes(operand)
+        return (1, 1) if operand.form == "pixel" else sizes[1:] if len(sizes) == 3 else ()
 
     def constant(self, source: onnx.NodeProto, index: int) -> npt.NDArray[Any] | None:
         """The constant that `source` reads at `index`, None where it reads nothing there.
@@ -225,6 +253,10 @@ class Reader:
             count += 1
             unique = f"{name}_{count}"
         return unique
+
+
+Rule = Callable[[Reader, onnx.NodeProto], None]
+"""How nodes of one kind are read."""
 
 
 def _notes(source: onnx.NodeProto) -> dict[str, str]:

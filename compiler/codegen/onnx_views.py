@@ -27,6 +27,7 @@ from dataclasses import replace
 import onnx
 
 from compiler.codegen.onnx_reader import Operand, Reader, attributes_of
+from compiler.ir.ops import channel_axis
 
 _RESHAPED = ("", "pixel", "last", "columns", "turned", "grouped", "shuffled", "split", "attended split")
 """Forms that a reshape may begin with."""
@@ -70,7 +71,7 @@ def read_transpose(reader: Reader, source: onnx.NodeProto) -> None:
 def read_reshape(reader: Reader, source: onnx.NodeProto) -> None:
     """Flatten, Reshape, Squeeze and Unsqueeze, by the dimensions that they give."""
     operand = reader.operand(source, 0, *_RESHAPED)
-    have = _dimensions(reader, operand)
+    have = dimensions(reader, operand)
     want = _wanted(reader, source, have)
     if math.prod(want) != math.prod(have) or want[:1] != (1,):
         raise reader.refuse(source, f"it does not make {list(want)} of {list(have)}")
@@ -119,7 +120,7 @@ def _reshape_form(reader: Reader, source: onnx.NodeProto, operand: Operand, want
     elif operand.form == "attended split" and want[:2] == (1, sizes[0]) and len(want) == 3:
         reader.add(source, "attention", [operand, *operand.others], {"heads": operand.groups})
     else:
-        have = list(_dimensions(reader, operand))
+        have = list(dimensions(reader, operand))
         raise reader.refuse(source, f"making {list(want)} of {have} is not an operator that is supported")
 
 
@@ -140,12 +141,17 @@ def _named(source: onnx.NodeProto, name: str) -> onnx.NodeProto:
     return copy
 
 
-def _dimensions(reader: Reader, operand: Operand) -> tuple[int, ...]:
+def dimensions(reader: Reader, operand: Operand) -> tuple[int, ...]:
     """The dimensions that ONNX has of a value."""
     sizes, groups = reader.sizes(operand), operand.groups
     if operand.form == "attended split":
         channels = reader.sizes(operand.others[1])[1]
         return 1, sizes[0], groups, channels // groups
+    if operand.form in ("scores", "weights"):
+        return 1, groups, sizes[0], reader.sizes(operand.others[0])[0]
+    if operand.form in ("heads", "heads turned"):
+        parts = (sizes[0], sizes[1] // groups)
+        return 1, groups, *(parts if operand.form == "heads" else parts[::-1])
     if operand.form in ("grouped", "shuffled", "split"):
         axis = 1 if len(sizes) == 2 else 0
         parts = (groups, sizes[axis] // groups)
@@ -209,8 +215,14 @@ def read_factor(reader: Reader, source: onnx.NodeProto, operand: Operand, factor
     reader.pass_on(source, replace(operand, factor=operand.factor * factor))
 
 
-def read_weights(reader: Reader, source: onnx.NodeProto, operand: Operand) -> None:
-    """The softmax of attention's scores.
+def channels_place(reader: Reader, operand: Operand) -> int:
+    """The dimension of ONNX's that holds the channels of a value that is plain, a pixel or has them last."""
+    rank = len(reader.sizes(operand))
+    return {"pixel": 1, "last": rank}.get(operand.form, 1 + channel_axis(rank))
+
+
+def read_weights(reader: Reader, source: onnx.NodeProto, operand: Operand, axis: int) -> None:
+    """The softmax of attention's scores, over a dimension of ONNX's.
 
     Raises:
         OnnxProblem: the scores are not scaled as attention's are.
@@ -220,6 +232,6 @@ def read_weights(reader: Reader, source: onnx.NodeProto, operand: Operand) -> No
         raise reader.refuse(
             source, f"scores of attention are scaled by 1 / sqrt({width}); others are not supported"
         )
-    if attributes_of(source).get("axis", -1) not in (3, -1):
+    if axis != 3:
         raise reader.refuse(source, "the softmax of attention's scores is over the keys")
     reader.pass_on(source, replace(operand, form="weights", factor=1.0))

@@ -1,20 +1,60 @@
-"""How ONNX's convolutions, pools, resizes and slices are read: what goes by places of an image or by channels."""
+"""How ONNX's convolutions and pools are read.
+
+ONNX pads each side of an image by itself. A convolution with more padding at the end than at the start is one with
+the same padding on both, whose window has so many more rows of zeros at its start; with less, at its end. A pool
+takes less of the end where its last window would not reach it, and `ceil_mode` where it reaches beyond.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from compiler.codegen.onnx_reader import Operand, Reader, attributes_of
+from compiler.codegen.onnx_reader import Reader, Rule, attributes_of
 from compiler.ir.expression import Value
-from compiler.ir.ops import channel_axis
 
-Rule = Callable[[Reader, onnx.NodeProto], None]
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A window along one axis of an image, with padding of its own before and after."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    ceil: bool = False
+
+    @property
+    def span(self) -> int:
+        """Places from the window's first to its last."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def extent(self) -> int:
+        """Positions of the window; with `ceil` a last one may stand over the end, but starts before it."""
+        left = self.size + self.before + self.after - self.span
+        if not self.ceil:
+            return left // self.stride + 1
+        return min(-(-left // self.stride), (self.size + self.before - 1) // self.stride) + 1
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has one position, and sees everything there."""
+        return self.extent == 1 and self.dilation == 1 and self.before + self.size <= self.span
+
+    def even(self, ceil: bool = False) -> Axis:
+        """The axis with the same padding after as before."""
+        return Axis(self.size, self.kernel, self.stride, self.dilation, self.before, self.before, ceil)
 
 
 def read_conv(reader: Reader, source: onnx.NodeProto) -> None:
@@ -22,211 +62,156 @@ def read_conv(reader: Reader, source: onnx.NodeProto) -> None:
     operand, weight, bias = reader.operand(source), reader.weight(source, 1), reader.constant(source, 2)
     if weight.ndim != 4:
         raise reader.refuse(source, f"a kernel of {weight.ndim - 2} dimensions is not supported, 2 are")
-    window = _window(reader, source, weight.shape[2:])
     groups = attributes_of(source).get("group", 1)
     weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
     if operand.form == "pixel":
-        _pixel_conv(reader, source, weights, window, groups)
+        _pixel_conv(reader, source, weights, groups)
         return
-    given: dict[str, Value] = {**window, "bias": bias is not None}
+    axes = _axes(reader, source, weight.shape[2:])
     channels = reader.sizes(operand)[0]
     depthwise = groups == channels == weight.shape[0] and (groups > 1 or reader.hint(source) == "depthwise")
+    given: dict[str, Value] = {"bias": bias is not None}
     if depthwise and reader.hint(source) != "conv":
-        reader.add(source, "depthwise", [operand], given, weights)
+        _add_conv(reader, source, "depthwise", axes, weights, given)
     else:
-        reader.add(source, "conv", [operand], {**given, "out": weight.shape[0], "groups": groups}, weights)
+        _add_conv(reader, source, "conv", axes, weights, {**given, "out": weight.shape[0], "groups": groups})
 
 
-def _pixel_conv(
+def _add_conv(
     reader: Reader,
     source: onnx.NodeProto,
-    weights: dict[str, npt.NDArray[Any]],
-    window: Mapping[str, int],
-    groups: int,
+    op: str,
+    axes: Sequence[Axis],
+    weights: Mapping[str, Array],
+    given: Mapping[str, Value],
 ) -> None:
+    """A convolution whose padding may be uneven: zeros in its weight stand for what is missing on one side."""
+    evened = [_evened(reader, source, axis) for axis in axes]
+    zeros = [(0, 0), (0, 0), *[added for _, added in evened]]
+    weight = np.pad(weights["weight"], zeros) if any(map(any, zeros)) else weights["weight"]
+    window = _window([axis for axis, _ in evened]) | {"dilation": axes[0].dilation}
+    reader.add(
+        source, op, [reader.operand(source, 0, "")], {**given, **window}, {**weights, "weight": weight}
+    )
+
+
+def _evened(reader: Reader, source: onnx.NodeProto, axis: Axis) -> tuple[Axis, tuple[int, int]]:
+    """The axis with even padding, and the rows of zeros that its window has more at its start and end."""
+    if axis.extent == axis.even().extent:
+        return axis, (0, 0)
+    more, rest = divmod(abs(axis.after - axis.before), axis.dilation)
+    if rest:
+        pads = f"pads of {axis.before} and {axis.after}"
+        raise reader.refuse(
+            source, f"{pads}, which dilation {axis.dilation} does not divide, are not supported"
+        )
+    padding = max(axis.before, axis.after)
+    even = Axis(axis.size, axis.kernel + more, axis.stride, axis.dilation, padding, padding)
+    return even, (more, 0) if axis.after > axis.before else (0, more)
+
+
+def _pixel_conv(reader: Reader, source: onnx.NodeProto, weights: dict[str, Array], groups: int) -> None:
     """A 1x1 convolution of one pixel is a linear layer."""
-    if (window["kernel"], window["padding"], len(window)) != (1, 0, 4) or groups != 1:
+    axes = _axes(reader, source, weights["weight"].shape[2:])
+    if any((axis.kernel, axis.before, axis.after) != (1, 0, 0) for axis in axes) or groups != 1:
         raise reader.refuse(source, "after a global pool only an ungrouped 1x1 convolution is supported")
     weight = weights["weight"][:, :, 0, 0]
     given: dict[str, Value] = {"out": len(weight), "bias": "bias" in weights}
     reader.add(source, "linear", [reader.operand(source)], given, {**weights, "weight": weight}, form="pixel")
 
 
-def _window(reader: Reader, source: onnx.NodeProto, shape: tuple[int, ...] | None = None) -> dict[str, int]:
-    """Kernel, stride, padding and dilation of a symmetric window, and its widths where it is no square."""
-    given = attributes_of(source)
-    if given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise reader.refuse(source, "`auto_pad` is not supported; export explicit pads")
-    pads, dilations = [*given.get("pads", [0, 0, 0, 0])], given.get("dilations", [1, 1])
-    pairs = {
-        "kernel": [*given.get("kernel_shape", shape or ())],
-        "stride": [*given.get("strides", [1, 1])],
-        "padding": pads[:2],
-    }
-    if (
-        [len(values) for values in pairs.values()] != [2, 2, 2]
-        or pads[2:] != pads[:2]
-        or len(set(dilations)) != 1
-    ):
-        raise reader.refuse(
-            source, f"pads {pads} and dilations {[*dilations]} of an image that are not symmetric"
-        )
-    window = {name: down for name, (down, _) in pairs.items()} | {"dilation": dilations[0]}
-    if any(down != across for down, across in pairs.values()):
-        window |= {f"{name}_width": across for name, (_, across) in pairs.items()}
-    return window
-
-
 def read_conv_transpose(reader: Reader, source: onnx.NodeProto) -> None:
     """A transposed convolution; its weight has the operand's channels first."""
-    operand, weight, bias = (
-        reader.operand(source, 0, ""),
-        reader.weight(source, 1),
-        reader.constant(source, 2),
-    )
+    operand, weight = reader.operand(source, 0, ""), reader.weight(source, 1)
+    bias, extra = reader.constant(source, 2), attributes_of(source)
     if weight.ndim != 4:
         raise reader.refuse(source, f"a kernel of {weight.ndim - 2} dimensions is not supported, 2 are")
-    window, extra = _window(reader, source, weight.shape[2:]), attributes_of(source)
-    if len(window) > 4 or len(set(extra.get("output_padding", [0]))) != 1 or "output_shape" in extra:
+    axes = _axes(reader, source, weight.shape[2:])
+    window, added = _window(axes), extra.get("output_padding", [0, 0])
+    if len(window) > 3 or len(set(added)) != 1 or "output_shape" in extra:
         raise reader.refuse(
             source, "a window that is not square, and a stated output shape, are not supported"
         )
+    if extra.get("auto_pad", b"NOTSET") != b"NOTSET" or any(axis.before != axis.after for axis in axes):
+        raise reader.refuse(source, "padding that is not symmetric, and `auto_pad`, are not supported")
     groups = extra.get("group", 1)
-    given: dict[str, Value] = {
-        **window,
-        "out": weight.shape[1] * groups,
-        "groups": groups,
-        "bias": bias is not None,
-    }
-    given["output_padding"] = extra.get("output_padding", [0])[0]
+    given: dict[str, Value] = {**window, "out": weight.shape[1] * groups, "groups": groups}
+    given |= {"dilation": axes[0].dilation, "output_padding": added[0], "bias": bias is not None}
     weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
     reader.add(source, "conv_transpose", [operand], given, weights)
 
 
 def pool_rule(op: str) -> Rule:
-    """The rule of a pool."""
+    """The rule of a pool; one that sees a whole image is a global pool, but in models of ours."""
 
     def rule(reader: Reader, source: onnx.NodeProto) -> None:
-        given, window = attributes_of(source), _window(reader, source)
-        if given.get("ceil_mode", 0) or window["dilation"] != 1 or len(source.output) != 1:
-            raise reader.refuse(source, "ceil mode, dilation and indices are not supported")
-        if op == "avg_pool" and window["padding"] and given.get("count_include_pad", 0):
-            raise reader.refuse(source, "padding that counts in the average is not supported")
-        del window["dilation"]
-        reader.add(source, op, [reader.operand(source, 0, "")], window)
+        operand, axes = reader.operand(source, 0, ""), _axes(reader, source)
+        if axes[0].dilation != 1 or len(source.output) != 1:
+            raise reader.refuse(source, "dilation and indices are not supported")
+        padded = any(axis.before or axis.after for axis in axes)
+        if op == "avg_pool" and padded and attributes_of(source).get("count_include_pad", 0):
+            _mean_with_padding(reader, source, axes)
+        elif all(axis.whole for axis in axes) and not reader.ours:
+            whole = "global_pool" if op == "avg_pool" else "global_max_pool"
+            reader.add(source, whole, [operand], form="pixel")
+        else:
+            reader.add(source, op, [operand], _window(axes) | _ceil_mode(reader, source, axes))
 
     return rule
 
 
-def global_pool_rule(op: str) -> Rule:
-    """The rule of a global pool; ONNX keeps a pixel."""
-
-    def rule(reader: Reader, source: onnx.NodeProto) -> None:
-        reader.add(source, op, [reader.operand(source, 0, "")], form="pixel")
-
-    return rule
-
-
-def reduce_rule(op: str) -> Rule:
-    """The rule of a reduction over all places, which is a global pool."""
-
-    def rule(reader: Reader, source: onnx.NodeProto) -> None:
-        given, operand = attributes_of(source), reader.operand(source, 0, "")
-        axes = given.get("axes") if "axes" in given else reader.constant(source, 1)
-        rank = len(reader.sizes(operand))
-        found = sorted(int(axis) % (rank + 1) for axis in ([] if axes is None else axes))
-        keeps = bool(given.get("keepdims", 1))
-        if found != {3: [2, 3], 2: [1]}.get(rank) or (keeps and rank == 2):
-            raise reader.refuse(source, "only over height and width, or over tokens, is it supported")
-        reader.add(source, op, [operand], form="pixel" if keeps else "")
-
-    return rule
+def _ceil_mode(reader: Reader, source: onnx.NodeProto, axes: Sequence[Axis]) -> dict[str, Value]:
+    """Whether the last window reaches beyond the end, where the padding after is what it is before."""
+    for ceil in (axes[0].ceil,) if reader.ours else (False, True):
+        if all(axis.even(ceil).extent == axis.extent for axis in axes):
+            return {"ceil_mode": True} if ceil else {}
+    pads = [[axis.before, axis.after] for axis in axes]
+    raise reader.refuse(source, f"pads of {pads[0]} down and {pads[1]} across are not supported for pools")
 
 
-def read_resize(reader: Reader, source: onnx.NodeProto) -> None:
-    """Nearest or linear, by constant factors that are the same for height and width."""
-    given, operand = attributes_of(source), reader.operand(source, 0, "")
-    factors = reader.constant(source, 2)
-    if factors is None or len(factors) != 4 or [*factors[:2]] != [1, 1]:
-        raise reader.refuse(source, "factors for height and width are supported, not sizes")
-    mode = given.get("mode", b"nearest"), given.get("coordinate_transformation_mode", b"half_pixel")
-    bilinear = mode[0] == b"linear" and mode[1] in (b"half_pixel", b"pytorch_half_pixel")
-    nearest = mode == (b"nearest", b"asymmetric") and given.get("nearest_mode") == b"floor"
-    if not bilinear and not nearest:
-        raise reader.refuse(source, "only nearest (asymmetric, floor) and linear (half_pixel) are supported")
-    scales = {_broken(float(factor)) for factor in factors[2:]}
-    if len(scales) != 1:
-        raise reader.refuse(
-            source, f"its factors {[*map(float, factors[2:])]} differ, which is not supported"
-        )
-    reader.add(source, "resize", [operand], {"scale": scales.pop(), "bilinear": bilinear})
+def _mean_with_padding(reader: Reader, source: onnx.NodeProto, axes: Sequence[Axis]) -> None:
+    """An average in which padding counts as zeros: a depthwise convolution with one weight."""
+    if any(axis.ceil and axis.extent != replace(axis, ceil=False).extent for axis in axes):
+        raise reader.refuse(source, "padding that counts in the average is not supported with `ceil_mode`")
+    shape = (reader.sizes(reader.operand(source))[0], 1, *[axis.kernel for axis in axes])
+    weight = np.full(shape, 1 / math.prod(shape[2:]), np.float32)
+    _add_conv(reader, source, "depthwise", axes, {"weight": weight}, {})
 
 
-def _broken(factor: float) -> int | Fraction:
-    """The fraction of small numbers that a float32 stands for."""
-    near = Fraction(factor).limit_denominator(1024)
-    exact = (
-        near if abs(near / Fraction(factor) - 1) < Fraction(1, 2**22) else Fraction(str(np.float32(factor)))
-    )
-    return int(exact) if exact.denominator == 1 else exact
+def _axes(reader: Reader, source: onnx.NodeProto, shape: tuple[int, ...] = ()) -> tuple[Axis, Axis]:
+    """The window of a node down the columns and along the rows of an image.
+
+    Raises:
+        OnnxProblem: it has none there, or dilations that differ.
+    """
+    given, sizes = attributes_of(source), reader.image_sizes(reader.operand(source))
+    kernel, strides = given.get("kernel_shape", shape), given.get("strides", [1, 1])
+    dilations, pads = given.get("dilations", [1, 1]), given.get("pads", [0] * 4)
+    if [*map(len, (sizes, kernel, strides, dilations, pads))] != [2, 2, 2, 2, 4] or min(
+        *strides, *dilations
+    ) < 1:
+        raise reader.refuse(source, "only windows over images are supported")
+    if dilations[0] != dilations[1]:
+        raise reader.refuse(source, f"dilations {[*dilations]} that differ are not supported")
+    ceil, padding = bool(given.get("ceil_mode", 0)), given.get("auto_pad", b"NOTSET")
+    axes = [
+        Axis(sizes[at], kernel[at], strides[at], dilations[at], pads[at], pads[at + 2], ceil) for at in (0, 1)
+    ]
+    if padding in (b"SAME_UPPER", b"SAME_LOWER"):
+        axes = [_same(axis, at_end=padding == b"SAME_UPPER") for axis in axes]
+    return axes[0], axes[1]
 
 
-def read_slice(reader: Reader, source: onnx.NodeProto) -> None:
-    """Channels, rows and columns, or every so many rows and columns of an image."""
-    operand = reader.operand(source, 0, "")
-    sizes = (1, *reader.sizes(operand))
-    given = attributes_of(source)
-    names = ("starts", "ends", "axes", "steps")
-    found = [given.get(name, reader.constant(source, at)) for at, name in enumerate(names, start=1)]
-    if found[0] is None or found[1] is None:
-        raise reader.refuse(source, "its starts and ends must be constants")
-    axes = [int(axis) % len(sizes) for axis in (range(len(found[0])) if found[2] is None else found[2])]
-    steps = [1] * len(axes) if found[3] is None else [int(step) for step in found[3]]
-    if min(steps) < 1:
-        raise reader.refuse(source, f"steps {steps} are not supported")
-    ranges = {
-        axis: range(sizes[axis])[int(start) : int(stop) : step]
-        for axis, start, stop, step in zip(axes, found[0], found[1], steps, strict=True)
-    }
-    _take_ranges(reader, source, operand, sizes, ranges)
+def _same(axis: Axis, at_end: bool) -> Axis:
+    """The padding with which there are `size / stride` positions, rounded up; what is odd goes to one side."""
+    missing = max((-(-axis.size // axis.stride) - 1) * axis.stride + axis.span - axis.size, 0)
+    less, more = missing // 2, missing - missing // 2
+    before, after = (less, more) if at_end else (more, less)
+    return Axis(axis.size, axis.kernel, axis.stride, axis.dilation, before, after)
 
 
-def _take_ranges(
-    reader: Reader,
-    source: onnx.NodeProto,
-    operand: Operand,
-    sizes: Sequence[int],
-    ranges: Mapping[int, range],
-) -> None:
-    """The operator that takes these places along some dimensions of ONNX's."""
-    cut = {axis: part for axis, part in ranges.items() if part != range(sizes[axis])}
-    steps = {part.step for part in cut.values()}
-    channels = 1 + channel_axis(len(sizes) - 1)
-    if not cut and not reader.ours:
-        reader.pass_on(source)
-    elif set(ranges) == {channels} and len(ranges[channels]) > 0 and steps <= {1}:
-        part = ranges[channels]
-        reader.add(source, "slice", [operand], {"start": part.start, "stop": part.stop})
-    elif len(sizes) == 4 and set(ranges) <= {2, 3} and steps <= {1}:
-        rows, columns = (ranges.get(axis, range(sizes[axis])) for axis in (2, 3))
-        edges = (rows.start, columns.start, sizes[2] - rows.stop, sizes[3] - columns.stop)
-        given = dict(zip(("top", "left", "bottom", "right"), edges, strict=True))
-        reader.add(source, "crop", [operand], given)
-    elif len(sizes) == 4 and set(ranges) == {2, 3} and len(steps) == 1:
-        _take_every(reader, source, operand, ranges, steps.pop())
-    else:
-        raise reader.refuse(source, "only channels, or rows and columns, can be cut out")
-
-
-def _take_every(
-    reader: Reader, source: onnx.NodeProto, operand: Operand, ranges: Mapping[int, range], step: int
-) -> None:
-    """Every so many rows and columns: a resize by a broken factor, where none are left over."""
-    scale, operands = Fraction(1, step), [operand]
-    grown = reader.take(source, 0, "resize") if reader.ours else None
-    if grown is not None:
-        scale, operands = scale * grown.settings["scale"], [Operand(name) for name in grown.inputs]  # type: ignore[operator]
-    extents = [int(size * scale) for size in reader.sizes(operands[0])[1:]]
-    if [len(ranges[2]), len(ranges[3])] != extents or {ranges[2].start, ranges[3].start} != {0}:
-        raise reader.refuse(source, f"every {step} rows and columns are supported where none are left over")
-    reader.add(source, "resize", operands, {"scale": scale, "bilinear": False})
+def _window(axes: Sequence[Axis]) -> dict[str, Value]:
+    """The attributes of a window with even padding, and its widths where it is no square."""
+    down, across = ({"kernel": a.kernel, "stride": a.stride, "padding": a.before} for a in axes)
+    widths = {} if down == across else {f"{name}_width": value for name, value in across.items()}
+    return {**down, **widths}

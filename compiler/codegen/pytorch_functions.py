@@ -36,7 +36,8 @@ def _channel_axis(node: Node) -> int:
 
 def _window(node: Node) -> str:
     sizes = {name: square(pair(node.settings, name)) for name in ("kernel", "stride", "padding")}
-    return f"{sizes['kernel']}, stride={sizes['stride']}, padding={sizes['padding']}"
+    ceil = ", ceil_mode=True" if node.settings.get("ceil_mode") else ""
+    return f"{sizes['kernel']}, stride={sizes['stride']}, padding={sizes['padding']}{ceil}"
 
 
 def square(sizes: tuple[Number, Number]) -> Number | tuple[Number, Number]:

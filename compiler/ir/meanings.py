@@ -25,7 +25,7 @@ class Meaning:
 _WINDOW = (
     "the window's positions: `H' = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1`, `W'` alike"
 )
-_POOL = _WINDOW.replace("dilation (kernel - 1) - 1", "kernel")
+_POOL = _WINDOW.replace("dilation (kernel - 1) - 1", "kernel") + "; with `ceil_mode` rounded up"
 _TRANSPOSED = "`H' = (H - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1`, `W'` alike"
 
 MEANINGS: Mapping[str, Meaning] = {
@@ -149,6 +149,7 @@ PARAMETERS: Mapping[str, str] = {
     "kernel_width": "width of the window, where it is no square",
     "stride_width": "step of the window along a row",
     "padding_width": "columns added on each side",
+    "ceil_mode": "whether a last window may stand over the end, as PyTorch has it; it sees what there is",
     "dilation": "distance of the window's elements",
     "groups": "groups of channels; divides those of operand and result",
     "channel_shuffle.groups": "groups of channels; divides their number",
@@ -185,6 +186,7 @@ DEFAULTS: Mapping[str, str] = {
         "must be given where that is no integer from 0"
     ),
     "kernel_width": "`kernel`",
+    "ceil_mode": "`false`",
     "stride_width": "`stride`",
     "padding_width": "`padding`; where `kernel_width` is given, as `padding` from it",
 }

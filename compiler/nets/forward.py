@@ -85,13 +85,14 @@ def _layer_scale(operands: Sequence[Tensor], weights: Weights, settings: Setting
 
 def _max_pool(operands: Sequence[Tensor], weights: Weights, settings: Settings, mode: Mode) -> Tensor:
     kernel, stride, padding = (pair(settings, name) for name in ("kernel", "stride", "padding"))
-    return F.max_pool2d(operands[0], kernel, stride, padding)
+    return F.max_pool2d(operands[0], kernel, stride, padding, ceil_mode=bool(settings.get("ceil_mode")))
 
 
 def _avg_pool(operands: Sequence[Tensor], weights: Weights, settings: Settings, mode: Mode) -> Tensor:
     """The mean of what lies inside the image: padding does not count (as in NAS-Bench-201 and DARTS)."""
     kernel, stride, padding = (pair(settings, name) for name in ("kernel", "stride", "padding"))
-    return F.avg_pool2d(operands[0], kernel, stride, padding, count_include_pad=False)
+    ceil = bool(settings.get("ceil_mode"))
+    return F.avg_pool2d(operands[0], kernel, stride, padding, ceil, count_include_pad=False)
 
 
 def _places(values: Tensor) -> tuple[int, ...]:

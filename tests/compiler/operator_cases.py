@@ -37,6 +37,8 @@ CASES: tuple[Case, ...] = (
     ("zero", VECTOR, {}),
     ("max_pool", IMAGE, {"kernel": 1, "kernel_width": 3, "stride": 2}),
     ("avg_pool", IMAGE, {"kernel": 3, "kernel_width": 2, "stride_width": 2}),
+    ("max_pool", IMAGE, {"kernel": 2, "stride": 2, "ceil_mode": True}),
+    ("avg_pool", IMAGE, {"kernel": 3, "stride": 3, "padding": 0, "ceil_mode": True}),
     *[(name, shape, {}) for name in ("global_pool", "global_max_pool") for shape in (IMAGE, TOKENS)],
     *[("slice", shape, {"start": 2, "stop": 5}) for shape in (IMAGE, TOKENS, VECTOR)],
     ("crop", IMAGE, {"top": 1, "left": 1}),

@@ -127,7 +127,7 @@ def block_ranges(runs: Sequence[ChannelRun]) -> list[tuple[int, int]]:
 
 def window_range(emitter: Emitter, rows: Window, row: Expr) -> tuple[Expr, Expr]:
     """The first tap and the number of taps of the window that lie inside the image at an output row."""
-    if rows.padding == 0:
+    if rows.clean(0, rows.extent):
         return 0, rows.kernel
     if isinstance(row, int):
         taps = [tap for tap in range(rows.kernel) if rows.inside(row, tap)]

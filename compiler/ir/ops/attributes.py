@@ -47,9 +47,16 @@ def complete(operator: Operator, given: Mapping[str, Value]) -> dict[str, Value]
             _check_kind(operator, attribute, value)
         elif attribute.compute is not None:
             value = attribute.compute(operator.name, {**given, **attributes})
-        if value is not None and not (attribute.unlike and attributes[attribute.unlike] == value):
+        if value is not None and not _goes_without_saying(attribute, value, attributes):
             attributes[attribute.name] = value
     return attributes
+
+
+def _goes_without_saying(attribute: Attribute, value: Value, attributes: Mapping[str, Value]) -> bool:
+    """Whether leaving the attribute out says the same."""
+    if attribute.unlike:
+        return attributes[attribute.unlike] == value
+    return attribute.kind == "flag" and attribute.default is None and value is False
 
 
 def _check_kind(operator: Operator, attribute: Attribute, value: Value) -> None:

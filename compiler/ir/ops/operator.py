@@ -23,7 +23,8 @@ class Attribute:
     """An attribute of an operator.
 
     Where a call does not give it, it is its `default`, else what `compute` makes of the operator's name and
-    of what the call gives; where there is neither, or it says what the attribute `unlike` says, it is left out.
+    of what the call gives; where there is neither, or it says what the attribute `unlike` says, it is left out, as
+    is a flag without a default that is false.
     """
 
     name: str

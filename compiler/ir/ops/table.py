@@ -7,7 +7,17 @@ from fractions import Fraction
 
 from compiler.ir.ops import attention, layers, merges, movement, windows
 from compiler.ir.ops.operator import Attribute, Operator, same
-from compiler.ir.ops.windows import DILATION, GROUPS, KERNEL, OUT, PADDING, SCALING_PADDING, STRIDE, WIDTHS
+from compiler.ir.ops.windows import (
+    CEIL_MODE,
+    DILATION,
+    GROUPS,
+    KERNEL,
+    OUT,
+    PADDING,
+    SCALING_PADDING,
+    STRIDE,
+    WIDTHS,
+)
 
 ACTIVATIONS = ("relu", "relu6", "sigmoid", "hsigmoid", "hswish", "swish", "gelu", "tanh", "elu")
 """Functions of one element without a parameter."""
@@ -87,8 +97,8 @@ _FUNCTIONS = (
 )
 
 _POOLS = (
-    Operator("max_pool", windows.pool("max_pool"), (KERNEL, STRIDE, PADDING, *WIDTHS)),
-    Operator("avg_pool", windows.pool("avg_pool"), (KERNEL, STRIDE, PADDING, *WIDTHS)),
+    Operator("max_pool", windows.pool("max_pool"), (KERNEL, STRIDE, PADDING, *WIDTHS, CEIL_MODE)),
+    Operator("avg_pool", windows.pool("avg_pool"), (KERNEL, STRIDE, PADDING, *WIDTHS, CEIL_MODE)),
     Operator("global_pool", movement.global_pool("global_pool")),
     Operator("global_max_pool", movement.global_pool("global_max_pool")),
 )

@@ -80,17 +80,24 @@ def _span(kernel: Value, dilation: Value) -> Value:
     return apply("+", apply("*", dilation, apply("-", kernel, 1)), 1)
 
 
-def _extent(size: Value, dilation: Value, kernel: Value, stride: Value, padding: Value) -> Value:
+def _extent(size: Value, dilation: Value, ceil: Value, kernel: Value, stride: Value, padding: Value) -> Value:
+    """Positions of a window; rounded up, a last one may stand over the end, but starts before it (as in PyTorch)."""
     padded = apply("+", size, apply("*", 2, padding))
-    return apply("+", apply("//", apply("-", padded, _span(kernel, dilation)), stride), 1)
+    left = apply("-", padded, _span(kernel, dilation))
+    down = apply("//", left, stride)
+    if ceil is not False:
+        last = apply("//", apply("-", apply("+", size, padding), 1), stride)
+        up = apply("//", apply("+", left, apply("-", stride, 1)), stride)
+        down = apply("if", ceil, apply("min", up, last), down)
+    return apply("+", down, 1)
 
 
 def _window(operand: TensorType, attributes: Attributes, demands: Demands, name: str) -> tuple[Value, Value]:
     _, height, width = image(operand, name)
     names = ("kernel", "stride", "padding")
-    dilation = attributes.get("dilation", 1)
-    down = _extent(height, dilation, *[attributes[each] for each in names])
-    across = _extent(width, dilation, *[along_width(attributes, each) for each in names])
+    shared = attributes.get("dilation", 1), attributes.get("ceil_mode", False)
+    down = _extent(height, *shared, *[attributes[each] for each in names])
+    across = _extent(width, *shared, *[along_width(attributes, each) for each in names])
     extents = settle(down), settle(across)
     for extent in extents:
         demands.require(
@@ -200,3 +207,4 @@ WIDTHS = (
     Attribute("padding_width", "count", compute=same_padding_width, unlike="padding"),
 )
 """A window's own width, last in order, so that a square window is what comes first to mind."""
+CEIL_MODE = Attribute("ceil_mode", "flag")

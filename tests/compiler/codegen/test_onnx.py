@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from compiler.codegen import onnx_constants
 from compiler.codegen.from_onnx import from_onnx, parse_model
 from compiler.codegen.onnx_reader import OnnxProblem
 from compiler.codegen.to_onnx import model_bytes, to_onnx
@@ -266,16 +268,21 @@ def _one(kind: str, *inputs: str, **attributes: Any) -> list[onnx.NodeProto]:
 REFUSED = [
     (_one("Softsign"), {}, "supported are"),
     (_one("Selu"), {}, r"node `here` \(Selu\) is not supported"),
+    (_one("Floor"), {}, r"node `here` \(Floor\): it is only supported where all that it reads is constant"),
     (_one("Softmax"), {}, "over the channels"),
     (_one("Elu", alpha=0.5), {}, "alpha 0.5"),
-    (_one("HardSigmoid"), {}, "alpha 0.2"),
     (_one("Clip", "a", "b"), {"a": np.float32(-1), "b": np.float32(1)}, "bounds -1 and 1"),
-    (_one("Conv", "w", dilations=[1, 2]), {"w": weight(2, 3, 3, 3)}, "not symmetric"),
-    (_one("Conv", "w", pads=[0, 0, 1, 1]), {"w": weight(2, 3, 3, 3)}, "not symmetric"),
+    (_one("Conv", "w", dilations=[1, 2]), {"w": weight(2, 3, 3, 3)}, "that differ"),
+    (_one("Conv", "w", pads=[0, 0, 1, 1], dilations=[2, 2]), {"w": weight(2, 3, 3, 3)}, "does not divide"),
     (_one("ConvTranspose", "w", strides=[2, 1]), {"w": weight(3, 2, 3, 3)}, "not square"),
-    (_one("Conv", "w", auto_pad="SAME_UPPER"), {"w": weight(2, 3, 3, 3)}, "auto_pad"),
-    (_one("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1), {}, "counts in the average"),
-    (_one("MaxPool", kernel_shape=[3, 3], ceil_mode=1), {}, "ceil mode"),
+    (_one("ConvTranspose", "w", pads=[0, 0, 1, 1]), {"w": weight(3, 2, 3, 3)}, "not symmetric"),
+    (
+        _one("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4, count_include_pad=1, ceil_mode=1),
+        {},
+        "counts in the average",
+    ),
+    (_one("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), {}, r"pads of \[0, 1\] down and \[0, 1\] across"),
+    (_one("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]), {}, "dilation and indices"),
     (_one("Flatten", axis=2), {}, "does not make"),
     (_one("Reshape", "s"), {"s": np.array([1, 3, 4, 16])}, "is not an operator"),
     (_one("Transpose", perm=[0, 2, 3, 1]), {}, "output is reshaped"),
@@ -284,10 +291,11 @@ REFUSED = [
     (_one("Resize", "", "f"), {"f": np.array([1, 1, 2, 3], np.float32)}, "only nearest"),
     (_one("Gather", "i"), {"i": np.array(0)}, "one of the tokens"),
     (_one("LayerNormalization", "g"), {"g": weight(8)}, "over the channels"),
-    (_one("Mul", "c"), {"c": weight(8)}, "factor for each channel"),
+    (_one("Mul", "c"), {"c": weight(8)}, r"a constant of \[8\] is not supported there"),
+    (_one("Add", "c"), {"c": weight(1, 8, 8)}, r"a constant of \[1, 8, 8\] is not supported there"),
+    (_one("Div", "c"), {"c": np.float32(0)}, "divides by zero"),
+    (_one("Sub", "x"), {}, "taken from another"),
     (_one("ReduceMean", axes=[1]), {}, "over height and width"),
-    (_one("Add", "c"), {"c": weight(3, 1, 1)}, "as the bias"),
-    (_one("Mul", "c"), {"c": np.float32(2)}, "product with zero"),
     (_one("Concat", "x", axis=2), {}, "only channels"),
     (_one("Conv", "w"), {"w": weight(2, 5, 3, 3)}, "here"),
     (_one("Conv", "w"), {"w": weight(2, 3, 3, 3).astype(np.float64)}, "checker refuses"),
@@ -329,6 +337,24 @@ def test_hostile_models_are_refused() -> None:
     helper.set_model_props(foreign, {"onepath.schema": "onepath.onnx/9"})
     with pytest.raises(OnnxProblem, match=r"reads onepath\.onnx/1"):
         from_onnx(foreign)
+
+
+def test_constants_that_double_one_another_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """36 nodes would make 2 to the power of 37 elements."""
+    monkeypatch.setattr(onnx_constants, "BYTES_CAP", 1 << 20)
+    names = ["c", *[f"c{place}" for place in range(36)]]
+    nodes = [helper.make_node("Concat", [old, old], [new], axis=0) for old, new in pairwise(names)]
+    nodes += [helper.make_node("Reshape", ["x", names[-1]], ["y"])]
+    with pytest.raises(
+        OnnxProblem, match=r"node `c15` \(Concat\): more than 1 MiB of constants are not computed"
+    ):
+        from_onnx(other_model(nodes, {"c": np.array([1, -1])}, rank=2))
+    huge = [
+        helper.make_node("ConstantOfShape", ["c"], ["w"], "huge"),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    with pytest.raises(OnnxProblem, match=r"node `huge` \(ConstantOfShape\): more than 1 MiB"):
+        from_onnx(other_model(huge, {"c": np.array([8, 2**40])}))
 
 
 def test_flipped_bytes_never_end_in_anything_but_a_message() -> None:

@@ -90,9 +90,9 @@ def kept(data: bytes, shape: tuple[int, ...]) -> list[str]:
     """The operators that a model is read as; the network read computes what the model does."""
     network, parameters = from_onnx(parse_model(data))
     image = weight(*shape)
-    np.testing.assert_allclose(
-        run(model_bytes(to_onnx(network, parameters)), image), run(data, image), rtol=1e-4, atol=1e-5
-    )
+    expected = run(data, image)
+    found = run(model_bytes(to_onnx(network, parameters)), image).reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     return [node.op for node in network.graph.nodes[1:]]
 
 
@@ -186,3 +186,119 @@ def test_a_vector_is_not_multiplied_along_the_last_dimension() -> None:
     ]
     with pytest.raises(OnnxProblem, match="differ in shape"):
         from_onnx(parse_model(other(nodes, {}, (1, 4, 4, 4), 4)))
+
+
+def one(kind: str, *inputs: str, **attributes: Any) -> list[onnx.NodeProto]:
+    return [helper.make_node(kind, ["x", *inputs], ["y"], **attributes)]
+
+
+WINDOWS = [
+    (one("Conv", "w", strides=[2, 2], pads=[0, 0, 1, 1]), ["conv"]),
+    (one("Conv", "w", strides=[2, 2], pads=[2, 0, 0, 1]), ["conv"]),
+    (one("Conv", "w", strides=[2, 2], auto_pad="SAME_UPPER"), ["conv"]),
+    (one("Conv", "w", strides=[2, 3], auto_pad="SAME_LOWER"), ["conv"]),
+    (one("Conv", "w", dilations=[2, 2], pads=[0, 1, 4, 1]), ["conv"]),
+    (one("Conv", "d", pads=[0, 0, 1, 1], group=6), ["depthwise"]),
+    (one("MaxPool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1), ["max_pool"]),
+    (one("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1]), ["max_pool"]),
+    (one("MaxPool", kernel_shape=[2, 2], strides=[3, 3], ceil_mode=1), ["max_pool"]),
+    (one("MaxPool", kernel_shape=[2, 2], strides=[3, 3], pads=[1] * 4, ceil_mode=1), ["max_pool"]),
+    (one("MaxPool", kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1], ceil_mode=1), ["max_pool"]),
+    (one("AveragePool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1), ["avg_pool"]),
+    (one("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1]), ["avg_pool"]),
+    (one("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1), ["depthwise"]),
+    (one("AveragePool", kernel_shape=[3, 3], pads=[0, 0, 1, 1], count_include_pad=1), ["depthwise"]),
+    (one("AveragePool", kernel_shape=[8, 10]), ["global_pool"]),
+    (one("AveragePool", kernel_shape=[9, 11], pads=[0, 0, 1, 1]), ["global_pool"]),
+    (one("MaxPool", kernel_shape=[8, 10], strides=[5, 5]), ["global_max_pool"]),
+]
+
+
+@pytest.mark.parametrize(("nodes", "ops"), WINDOWS, ids=[str(place) for place in range(len(WINDOWS))])
+def test_windows_with_padding_on_one_side(nodes: list[onnx.NodeProto], ops: list[str]) -> None:
+    constants = {"w": weight(4, 6, 3, 3), "d": weight(6, 1, 2, 2)}
+    assert kept(other(nodes, constants, (1, 6, 8, 10), 4), (1, 6, 8, 10)) == ops
+
+
+CONSTANTS = [
+    ("Add", ["x", "c"], ["bn"]),
+    ("Add", ["one", "x"], ["bn"]),
+    ("Sub", ["x", "c"], ["bn"]),
+    ("Sub", ["one", "x"], ["bn"]),
+    ("Mul", ["c", "x"], ["layer_scale"]),
+    ("Mul", ["x", "one"], ["layer_scale"]),
+    ("Div", ["x", "c"], ["layer_scale"]),
+    ("HardSigmoid", ["x"], ["bn", "hsigmoid"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "inputs", "ops"), CONSTANTS)
+def test_constants_scale_and_shift_channels(kind: str, inputs: list[str], ops: list[str]) -> None:
+    constants = {"c": weight(6, 1, 1), "one": np.array([1.5], np.float32)}
+    data = other([helper.make_node(kind, inputs, ["y"])], constants, (1, 6, 4, 5), 4)
+    assert kept(data, (1, 6, 4, 5)) == ops
+
+
+def hard(*order: str) -> list[onnx.NodeProto]:
+    """relu6(x + 3), then a division by 6 and a product with x in this order."""
+    made = {"Add": ["x", "three"], "Clip": ["zero", "six"], "Div": ["six"], "Mul": ["x"], "sixth": ["sixth"]}
+    names = ["x", *[f"v{place}" for place in range(len(order) - 1)], "y"]
+    nodes = []
+    for place, step in enumerate(order):
+        operands = made[step] if step == "Add" else [names[place], *made[step]]
+        nodes.append(
+            helper.make_node("Mul" if step == "sixth" else step, operands, [names[place + 1]], f"n{place}")
+        )
+    return nodes
+
+
+HARD = [
+    (("Add", "Clip", "Div"), ["hsigmoid"]),
+    (("Add", "Clip", "Div", "Mul"), ["hswish"]),
+    (("Add", "Clip", "Mul", "Div"), ["hswish"]),
+    (("Add", "Clip", "sixth", "Mul"), ["hswish"]),
+    (("Add", "Clip", "Mul", "sixth"), ["hswish"]),
+    (("Add", "Clip"), ["bn", "relu6"]),
+    (("Add", "Clip", "Mul"), ["bn", "relu6", "mul"]),
+]
+
+
+@pytest.mark.parametrize(("order", "ops"), HARD)
+def test_hard_activations_of_several_nodes(order: tuple[str, ...], ops: list[str]) -> None:
+    constants = {
+        "three": np.float32(3),
+        "zero": np.float32(0),
+        "six": np.float32(6),
+        "sixth": np.float32(1 / 6),
+    }
+    assert kept(other(hard(*order), constants, (1, 6, 4, 5), 4), (1, 6, 4, 5)) == ops
+
+
+def test_a_reshape_to_sizes_that_are_computed() -> None:
+    node = helper.make_node
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "zero"], ["batch"]),
+        node("Unsqueeze", ["batch", "place"], ["b"]),
+        node("Concat", ["b", "rest"], ["shape"], axis=0),
+        node("Reshape", ["x", "shape"], ["f"]),
+        node("Constant", [], ["w"], value=numpy_helper.from_array(weight(120, 3))),
+        node("Gemm", ["f", "w", "c"], ["y"], alpha=0.5, beta=2.0),
+    ]
+    constants = {"zero": np.array(0), "place": np.array([0]), "rest": np.array([-1]), "c": weight(3)}
+    assert kept(other(nodes, constants, (1, 6, 4, 5), 2), (1, 6, 4, 5)) == ["flatten", "linear"]
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((1, 6), 1), ((1, 6, 1, 1), 1), ((1, 7, 6), 2)])
+def test_softmax_before_opset_13_is_over_all_that_follows(shape: tuple[int, ...], axis: int) -> None:
+    nodes = one("Softmax", axis=axis)
+    if len(shape) == 4:
+        nodes = [helper.make_node("GlobalMaxPool", ["x"], ["p"]), helper.make_node("Softmax", ["p"], ["y"])]
+        shape = (1, 6, 3, 3)
+    model = parse_model(other(nodes, {}, shape, len(shape)))
+    model.opset_import[0].version = 11
+    assert kept(model.SerializeToString(), shape)[-1] == "softmax"
+    images = parse_model(other(one("Softmax"), {}, (1, 6, 4, 4), 4))
+    images.opset_import[0].version = 11
+    with pytest.raises(OnnxProblem, match="before opset 13 it is over all dimensions from 1 on"):
+        from_onnx(images)
