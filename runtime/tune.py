@@ -1,9 +1,10 @@
 """The tuner: tries schedules of kernels on this machine and keeps what it measures.
 
-Candidates come from the templates in the order of their guess. A round builds some on all cores, then
-measures them one at a time with nothing else running. Rounds spend trials where the network gains most:
-on kernels that are slow, weigh much, and improved lately. Last, the fastest few of each kernel run in turns
-against one another, since the best of many noisy measurements is partly luck.
+Candidates come from the templates in the order of their guess; the first few are followed by what is best
+for kernels of near shapes. A round builds some on all cores, then measures them one at a time with nothing
+else running. Rounds spend trials where the network gains most: on kernels that are slow, weigh much, and
+improved lately. Last, the fastest few of each kernel run in turns against one another, since the best of
+many noisy measurements is partly luck.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
 from runtime.console import Progress, Silent
-from runtime.records import DIED, FAILED, Key, Record, Records, best_of, key_of
+from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 
 TRIALS = 8
@@ -172,13 +173,16 @@ class _Run:
         self.begin = time.monotonic()
         self.key = key_of(self.target)
         held = usable(self.records, self.kernels, self.key)
-        best = best_of(held)
+        best, neighbours = best_of(held), Neighbours(self.records, self.key)
         for signature, kernel in self.kernels.items():
             own = [record for record in held if record.signature == signature]
             died = frozenset(record.schedule for record in own if record.status.startswith(DIED))
             tried = {record.schedule for record in own} - died
-            queue = candidates(kernel, self.target)[: self.trials]
-            waiting = [schedule for schedule in queue if schedule not in tried]
+            queue = candidates(kernel, self.target)
+            trials = max(0, self.trials - len(tried.intersection(queue)))
+            if trials:
+                queue = neighbours.seeded(kernel, queue)
+            waiting = [schedule for schedule in queue if schedule not in tried][:trials]
             task = _Task(signature, kernel, self.weights.get(signature, 1.0), waiting, died)
             held_ns = {record.schedule: record.median_ns for record in own}
             for schedule in queue:

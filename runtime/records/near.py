@@ -6,6 +6,7 @@ stride and padding, on as many dimensions. The distance of two is the sum of |lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from heapq import nsmallest
 from itertools import zip_longest
@@ -19,6 +20,8 @@ from runtime.records.record import Key, fastest
 
 SHAPES, EACH = 8, 4
 """Near kernels whose schedules are offered, and how many of each."""
+DEFAULTS = 3
+"""Default schedules that are tried before those of near kernels."""
 CHANNELS = "out"
 """The attribute of operators that is a number of channels."""
 
@@ -39,11 +42,22 @@ class Neighbours:
             if place is not None:
                 self._families.setdefault(place[0], []).append((place[1], signature))
 
+    def seeded(self, kernel: Kernel, candidates: Sequence[Schedule]) -> list[Schedule]:
+        """A kernel's candidates in the order to try them: a few defaults, those that near kernels use, the rest.
+
+        A near kernel's schedule that is none of the candidates does not fit this kernel's shape.
+
+        Raises:
+            Unsupported: no template writes the kernel.
+        """
+        fitting = set(candidates)
+        near = [schedule for schedule in self.near(kernel) if schedule in fitting]
+        return list(dict.fromkeys([*candidates[:DEFAULTS], *near, *candidates]))
+
     def near(self, kernel: Kernel) -> list[Schedule]:
         """Schedules of near kernels, all of the kernel's template: the best of the nearest, the best of the next, …
 
-        Then the second best of each, and so on. Whether the kernel can be written with one of them is for its
-        template to say.
+        Then the second best of each, and so on. Some may not fit the kernel's own shape.
 
         Raises:
             Unsupported: no template writes the kernel.
