@@ -2,7 +2,7 @@
 
 What `to_onnx` wrote reads back with the same names, operators and units. Other models are read where they
 keep to the operators of the table: batch 1 (or a free batch), fp32, one input, one output, square windows.
-A model is refused, with the node and the reason, before anything of it is used: weights outside the file,
+A model is refused, with each node and the reason, before anything of it is used: weights outside the file,
 operators of other domains, shapes that do not fit.
 """
 
@@ -27,6 +27,10 @@ from compiler.ir.types import TensorType
 from compiler.passes.fold import Array
 
 NODE_CAP = 20_000
+BYTES_CAP = 2**31 - 1
+"""The most that a protobuf message holds."""
+NAMED_CAP = 20
+"""Problems that a message lists."""
 OLDEST_OPSET = 9
 TYPES = tuple(getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "INT32", "INT64", "BOOL"))
 """Types of constants that are looked at; weights must be float32, the others are shapes and bounds."""
@@ -59,6 +63,10 @@ def read_model(path: Path) -> onnx.ModelProto:
         OnnxProblem: it cannot be read, or is no ONNX model.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OnnxProblem("this is no file")
+        if path.stat().st_size > BYTES_CAP:
+            raise OnnxProblem("this is larger than 2 GiB, the most that an ONNX file holds")
         return parse_model(path.read_bytes())
     except OSError as problem:
         raise OnnxProblem(f"{path} cannot be read ({problem.strerror})") from None
@@ -84,14 +92,10 @@ def from_onnx(
         reader = Reader(model.graph, "onepath.schema" in notes, _opset(model))
     except ValueError as problem:
         raise OnnxProblem(f"a constant cannot be read ({problem})") from None
-    # First, so that who looks ahead knows them.
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            _read(reader, node)
     for value in _inputs(model.graph):
         reader.add_input(value.name, _input_type(value))
-    for node in model.graph.node:
-        _read(reader, node)
+    # Constants first, so that who looks ahead knows them.
+    _read_all(reader, sorted(model.graph.node, key=lambda node: node.op_type != "Constant"))
     output = reader.values.get(model.graph.output[0].name)
     if output is not None and output.form not in ("", "pixel"):
         raise OnnxProblem("the model's output is reshaped or transposed; end it before")
@@ -101,11 +105,46 @@ def from_onnx(
     return Network(name, reader.build(output.node), _choices(notes)), reader.live_parameters(output.node)
 
 
+def _read_all(reader: Reader, nodes: Sequence[onnx.NodeProto]) -> None:
+    """Read every node. What cannot be read takes along what needs its result, so that each problem is told, once.
+
+    Raises:
+        OnnxProblem: nodes cannot be read; all of them are named.
+    """
+    problems: list[str] = []
+    lost: set[str] = set()
+    for node in nodes:
+        try:
+            if not _is_known(node):
+                raise OnnxProblem(f"{reader.label(node)} is not supported")
+            if lost.isdisjoint(node.input):
+                _read(reader, node)
+            else:
+                lost.update(filter(None, node.output))
+        except OnnxProblem as problem:
+            problems.append(str(problem))
+            lost.update(filter(None, node.output))
+    if problems:
+        supported = f"supported are {', '.join(sorted(RULES))}" if not all(map(_is_known, nodes)) else ""
+        raise OnnxProblem(_listed(problems, supported))
+
+
+def _listed(problems: Sequence[str], supported: str) -> str:
+    if len(problems) == 1:
+        return "; ".join(filter(None, (problems[0], supported)))
+    more = [f"and {len(problems) - NAMED_CAP} more"] if len(problems) > NAMED_CAP else []
+    lines = [f"{len(problems)} nodes cannot be read", *problems[:NAMED_CAP], *more]
+    return "\n".join(filter(None, ("\n  ".join(lines), supported)))
+
+
+def _is_known(node: onnx.NodeProto) -> bool:
+    """Whether a rule reads the operator, or its result is computed where all that it reads is constant."""
+    return node.domain in DEFAULT_DOMAINS and node.op_type in (*RULES, *FOLDED)
+
+
 def _read(reader: Reader, node: onnx.NodeProto) -> None:
     if node.output and node.output[0] in reader.absorbed:
         return
-    if node.domain not in DEFAULT_DOMAINS or node.op_type not in (*RULES, *FOLDED):
-        raise OnnxProblem(f"{reader.label(node)} is not supported; supported are {', '.join(sorted(RULES))}")
     try:
         if fold(reader, node):
             return

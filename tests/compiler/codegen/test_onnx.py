@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from compiler.codegen import onnx_constants
-from compiler.codegen.from_onnx import from_onnx, parse_model
+from compiler.codegen.from_onnx import from_onnx, parse_model, read_model
 from compiler.codegen.onnx_reader import OnnxProblem
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.ir.expression import Value
@@ -311,6 +312,52 @@ def test_what_a_network_cannot_hold_is_named(
 ) -> None:
     with pytest.raises(OnnxProblem, match=message):
         from_onnx(other_model(nodes, constants, rank={"Flatten": 2, "Gather": 3}.get(nodes[0].op_type, 4)))
+
+
+def test_all_that_cannot_be_read_is_named_once() -> None:
+    """What reads the result of a node that cannot be read is no second problem."""
+    nodes = [
+        helper.make_node("Softsign", ["x"], ["a"], "first"),
+        helper.make_node("Elu", ["x"], ["b"], "second", alpha=0.5),
+        helper.make_node("Add", ["a", "b"], ["c"], "sum"),
+        helper.make_node("Selu", ["c"], ["d"], "third"),
+        helper.make_node("Softmax", ["d"], ["y"], "last"),
+    ]
+    with pytest.raises(OnnxProblem) as raised:
+        from_onnx(other_model(nodes, {}))
+    told = str(raised.value).splitlines()
+    assert told[:4] == [
+        "3 nodes cannot be read",
+        "  node `first` (Softsign) is not supported",
+        "  node `second` (Elu): alpha 0.5 is not supported; 1 is",
+        "  node `third` (Selu) is not supported",
+    ]
+    assert told[4].startswith("supported are Add, ")
+    many = [helper.make_node("Softsign", ["x"], [f"y{place}"]) for place in range(29)]
+    with pytest.raises(
+        OnnxProblem, match=r"^30 nodes cannot be read\n(.*\n){20}  and 10 more\nsupported are "
+    ):
+        from_onnx(other_model([*many, helper.make_node("Softsign", ["x"], ["y"])], {}))
+
+
+def test_files_that_hold_no_model_are_refused(tmp_path: Path) -> None:
+    whole = model_bytes(to_onnx(residual_network(), parameters_of(residual_network())))
+    path = tmp_path / "m.onnx"
+    for content in (b"", whole[: len(whole) // 2], b"PK\x03\x04" + whole):
+        path.write_bytes(content)
+        with pytest.raises(OnnxProblem):
+            from_onnx(read_model(path))
+    path.write_bytes(whole[:-1])
+    with pytest.raises(OnnxProblem, match=r"m\.onnx: this is no ONNX model"):
+        read_model(path)
+    with path.open("wb") as file:
+        file.truncate(2**31)  # a hole, which takes no place
+    with pytest.raises(OnnxProblem, match=r"m\.onnx: this is larger than 2 GiB"):
+        read_model(path)
+    with pytest.raises(OnnxProblem, match="this is no file"):
+        read_model(tmp_path)
+    with pytest.raises(OnnxProblem, match="No such file"):
+        read_model(tmp_path / "none.onnx")
 
 
 def test_hostile_models_are_refused() -> None:
