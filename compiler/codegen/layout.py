@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 from compiler.codegen.schedules.emit import Emitter, load, split_lanes
@@ -33,16 +33,37 @@ def turn(
     A few channels at once are interleaved in registers, `lanes` pixels at a time.
     """
     channels, pixels = shape[0], prod(shape[1:])
-    lanes = lanes if channels <= MOST_SHUFFLED else 1
+
+    def read(offset: Expr, width: int) -> Expr:
+        return load(source, start + offset, width)
+
+    def write(offset: Expr, value: Expr, width: int) -> None:
+        emitter.store(result, place + offset, value, width)
+
+    write_turned(emitter, read, write, (channels, pixels), lanes if channels <= MOST_SHUFFLED else 1, inwards)
+
+
+def write_turned(
+    emitter: Emitter,
+    read: Callable[[Expr, int], Expr],
+    write: Callable[[Expr, Expr, int], None],
+    sizes: tuple[int, int],
+    lanes: int,
+    inwards: bool,
+) -> None:
+    """Turn [channels, pixels] into [pixels, channels], or the other way, `lanes` pixels of every channel at once.
+
+    `read` gives vectors of what there is, by place and width, `write` takes those of the result.
+    """
+    channels, pixels = sizes
 
     def block(pixel: Expr, width: int) -> None:
-        planes = [(channel * pixels + pixel, width) for channel in range(channels)]
-        rows = [(pixel * channels + channel * width, width) for channel in range(channels)]
+        planes = [channel * pixels + pixel for channel in range(channels)]
+        rows = [pixel * channels + channel * width for channel in range(channels)]
         sources, results = (planes, rows) if inwards else (rows, planes)
-        values = [emitter.let(load(source, start + offset, width)) for offset, width in sources]
-        for index, (offset, width) in enumerate(results):
-            value = _shuffled(values, channels, width, index, inwards)
-            emitter.store(result, place + offset, value, width)
+        values = [emitter.let(read(offset, width)) for offset in sources]
+        for index, offset in enumerate(results):
+            write(offset, _shuffled(values, channels, width, index, inwards), width)
 
     full = pixels // lanes
     with emitter.loop(full) as turn:

@@ -11,6 +11,7 @@ from compiler.codegen.schedules import (
     mean,
     plain,
     rows,
+    shuffle,
     window,
 )
 from compiler.codegen.schedules.template import Schedule, Template, Unsupported, dissect
@@ -25,6 +26,7 @@ TEMPLATES: tuple[Template, ...] = (
     window.TEMPLATE,
     mean.TEMPLATE,
     concat.TEMPLATE,
+    shuffle.TEMPLATE,
     elementwise.TEMPLATE,
     rows.TEMPLATE,
     attention.TEMPLATE,

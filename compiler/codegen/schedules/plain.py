@@ -34,7 +34,7 @@ VALUES: Mapping[str, Value] = {**MOVEMENT, **PRODUCTS}
 class Plain:
     """The template of kernels that begin with an operator of `VALUES`, or with a product that broadcasts."""
 
-    name = "plain/1"
+    name = "plain/2"
     operators = (*VALUES, "mul")
 
     def applies(self, kernel: Kernel) -> bool:

@@ -18,7 +18,7 @@ def is_scalar(kernel: Kernel) -> bool:
     if step.operator == "flatten":
         height, width, channels = image(kernel.inputs[step.operands[0]])
         return len(kernel.inputs[0]) == 3 and channels > 1 and height * width > 1
-    return step.operator in ("channel_shuffle", "conv_transpose") and setting(step, "groups") > 1
+    return step.operator == "conv_transpose" and setting(step, "groups") > 1
 
 
 def _same_place(site: Site, pixel: Expr, channel: Expr, lanes: int) -> Expr:
@@ -37,11 +37,6 @@ def _flatten(site: Site, pixel: Expr, channel: Expr, lanes: int) -> Expr:
 def _slice(site: Site, pixel: Expr, channel: Expr, lanes: int) -> Expr:
     channels = image(site.shape())[2]
     return site.load(pixel * channels + setting(site.step, "start") + channel, lanes)
-
-
-def _shuffle(site: Site, pixel: Expr, channel: Expr, lanes: int) -> Expr:
-    channels, groups = image(site.shape())[2], setting(site.step, "groups")
-    return site.load(pixel * channels + channel % groups * (channels // groups) + channel // groups)
 
 
 def _crop(site: Site, pixel: Expr, channel: Expr, lanes: int) -> Expr:
@@ -109,7 +104,6 @@ def _position_embedding(site: Site, pixel: Expr, channel: Expr, lanes: int) -> E
 MOVEMENT: Mapping[str, Value] = {
     "slice": _slice,
     "crop": _crop,
-    "channel_shuffle": _shuffle,
     "resize": _resize,
     "flatten": _flatten,
     "tokens": _same_place,

@@ -88,6 +88,11 @@ def plain(operator: str, shapes: list[Dimensions], *tail: str) -> Kernel:
     return kernel(shapes, Step(operator, (), tuple(range(len(shapes)))), *tail)
 
 
+def shuffle(shape: Dimensions, groups: int, *tail: str) -> Kernel:
+    """A channel shuffle."""
+    return kernel([shape], Step("channel_shuffle", (("groups", groups),), (0,)), *tail)
+
+
 def values_of(kernel: Kernel, seed: int = 0) -> tuple[list[Array], Weights]:
     """Random inputs (channels first) and weights."""
     generator = np.random.default_rng(seed)

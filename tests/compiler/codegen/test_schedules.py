@@ -30,6 +30,7 @@ from tests.compiler.codegen.reference import (
     plain,
     pool,
     run_reference,
+    shuffle,
     values_of,
 )
 
@@ -102,6 +103,15 @@ EPILOGUES = [plain(name, [(10, 5, 7)]) for name in ACTIVATIONS] + [
         ),
     ),
 ]
+SHUFFLES = [
+    shuffle((136, 5, 3), 4, "relu"),
+    shuffle((51, 3, 2), 3),
+    shuffle((36, 2, 2), 18),
+    shuffle((24, 4, 3), 1),
+    shuffle((18 * 19, 1, 2), 18),
+    shuffle((9, 40), 2),
+    shuffle((60,), 12),
+]
 LINE_BUFFERED = [chained(parts) for parts in CHAINS]
 
 
@@ -124,14 +134,14 @@ def some(case: Kernel, target: Target, count: int) -> list[tuple[Kernel, Schedul
 
 
 @pytest.mark.parametrize(
-    "family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, OTHERS, EPILOGUES, LINE_BUFFERED]
+    "family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, OTHERS, EPILOGUES, SHUFFLES, LINE_BUFFERED]
 )
 def test_default_schedules_agree_with_pytorch(family: list[Kernel]) -> None:
     target = host()
     agree([(case, candidates(case, target)[0]) for case in family], target)
 
 
-@pytest.mark.parametrize("family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, LINE_BUFFERED])
+@pytest.mark.parametrize("family", [POINTWISE, WINDOWED_CONVOLUTIONS, DEPTHWISE, SHUFFLES, LINE_BUFFERED])
 def test_other_schedules_agree_with_pytorch(family: list[Kernel]) -> None:
     target = host()
     agree([case for each in family[::2] for case in some(each, target, 4)[1:]], target)
