@@ -24,7 +24,8 @@ from runtime.bench import cores as bench_cores
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
 from runtime.measure import compile_plan, random_weights
-from runtime.price_kernels import PASSES, CannotPrice, Price
+from runtime.price_kernels import PASSES, CannotPrice
+from runtime.price_log import Price
 from runtime.workers import WorkerFailed, Workers
 
 SAMPLES = 4

@@ -108,6 +108,7 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
         _keep_edited(run)
     # What was begun from other inputs is no start for these.
     run.resume = run.folder.begin(stage.name, inputs) and not force
+    run.anew = force
     began = time.monotonic()
     with announced(run.progress, stage.name):
         outputs = stage.run(run)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from compiler.codegen.schedules.template import Schedule
 from compiler.target import Target
+from runtime.price_log import Price, PriceLog
 from runtime.workers import Worker, WorkerFailed, Workers
 
 PASSES = 3
@@ -28,26 +28,19 @@ class CannotPrice(Exception):
     """A kernel that can neither be built nor run; the message names it and says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A kernel in company: the median of its runs in nanoseconds, and p90 / p50."""
-
-    median_ns: float
-    spread: float
-
-
-def price(
-    schedules: Mapping[str, Schedule], target: Target, workers: Workers, company: int
-) -> dict[str, Price]:
-    """Every kernel's time in the company of `company` others.
+def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
+    """Every kernel's time in company, by the schedules of the log; what it holds already is not measured again.
 
     Raises:
         CannotPrice: a kernel that fails by itself, too.
+        RecordsProblem: a price cannot be kept.
     """
+    schedules, company = log.schedules, log.company
     signatures = sorted(schedules)
     random.Random(0).shuffle(signatures)
     count = max(1, round(len(signatures) / max(2, min(company, LARGEST_COMPANY))))
     groups = [signatures[index::count] for index in range(count)]
+    groups = [group for group in groups if any(log.lacks(number, group) for number in range(PASSES))]
     requests = [_group_request(str(index), group, schedules, target) for index, group in enumerate(groups)]
     seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
     built: dict[int, Worker] = {}
@@ -59,13 +52,13 @@ def price(
             built[index] = worker
     for index, failure in failures.items():
         raise _culprit(groups[index], schedules, target, workers, failure)
-    prices: dict[str, Price] = {}
-    for _ in range(PASSES):
+    for number in range(PASSES):
         for index, worker in sorted(built.items()):
-            _price_group(str(index), groups[index], worker, prices)
+            if log.lacks(number, groups[index]):
+                log.keep(number, _price_group(str(index), groups[index], worker))
     for index, worker in built.items():
         worker.ask({"do": "forget", "name": str(index)})
-    return {signature: prices[signature] for signature in schedules}
+    return log.lowest()
 
 
 def _group_request(
@@ -75,7 +68,7 @@ def _group_request(
     return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
 
 
-def _price_group(name: str, group: Sequence[str], worker: Worker, prices: dict[str, Price]) -> None:
+def _price_group(name: str, group: Sequence[str], worker: Worker) -> dict[str, Price]:
     request = {"do": "measure", "name": name, "lines": 0, "milliseconds": COMPANY_MS}
     try:
         rows = np.array(worker.ask(request)["times"], dtype=np.float64)
@@ -83,10 +76,11 @@ def _price_group(name: str, group: Sequence[str], worker: Worker, prices: dict[s
         raise CannotPrice(
             f"kernels could not be run in turns: {failure.reason}; the first is {group[0]}"
         ) from None
-    for signature, times in zip(group, rows.T, strict=True):
-        middle = float(np.median(times))
-        if signature not in prices or middle < prices[signature].median_ns:
-            prices[signature] = Price(middle, float(np.quantile(times, 0.9)) / max(middle, 1.0))
+    middles, slow = np.median(rows, axis=0), np.quantile(rows, 0.9, axis=0)
+    return {
+        signature: Price(float(middle), float(late) / max(float(middle), 1.0))
+        for signature, middle, late in zip(group, middles, slow, strict=True)
+    }
 
 
 def _culprit(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from math import prod
 from pathlib import Path
 from statistics import mean
@@ -14,20 +13,20 @@ import msgspec
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
-from compiler.codegen.tvm_api import version
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import FP32_BYTES, Kernel
-from compiler.latency import Entry, LatencyTable, MeasuredNoise
+from compiler.latency import Entry, LatencyTable
 from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
 from compiler.pricing import Prices, sample_plan, space_kernels
 from compiler.target import Target
 from runtime.console import Progress, Silent
-from runtime.device import fingerprint
 from runtime.fit_latency import FEWEST_SAMPLES, distinct, fit, spread_out, with_cuts
 from runtime.measure import probe_noise
-from runtime.price_kernels import Price, price
+from runtime.price_kernels import price
+from runtime.price_log import Price, PriceLog, keep_networks, unmeasured
+from runtime.recorded_table import table_from_records
 from runtime.records import Record, Records, best_of, digest, key_of
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Workers
@@ -49,10 +48,12 @@ def profile_space(
     trials: int | None = None,
     progress: Progress | None = None,
     seed: int = 0,
+    fresh: bool = False,
 ) -> LatencyTable:
     """The latency table of all kernels of a flattened space.
 
-    `records` is the database to keep measurements in (the user's own, if None).
+    `records` is the database to keep measurements in (the user's own, if None). With `fresh`, prices that it
+    holds are measured anew.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -72,6 +73,7 @@ def profile_space(
             trials=trials or TRIALS,
             weights=weights,
             progress=progress,
+            fresh=fresh,
         )
 
 
@@ -95,13 +97,17 @@ def profile(
     trials: int = TRIALS,
     weights: Mapping[str, float] | None = None,
     progress: Progress | None = None,
+    fresh: bool = False,
 ) -> LatencyTable:
     """Tune what is missing, price every kernel, fit the model on the sample networks.
 
-    Where the budget ends early, kernels that were not tried are priced with their default schedules.
+    Where the budget ends early, kernels that were not tried are priced with their default schedules. All that
+    is measured goes into the records at once, and nothing that they hold is measured again, but prices and
+    networks are with `fresh`. The table is what `table_from_records` reads from them.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
+        RecordsProblem: the database cannot be used.
     """
     said = progress or Silent()
     with Workers(target.threads) as workers:
@@ -121,31 +127,27 @@ def profile(
             workers=workers,
             **({} if footprint is None else {"footprint_bytes": footprint}),
         )
-        rows = usable(records, kernels, key_of(target))
-        best = best_of(rows)
+        best = best_of(usable(records, kernels, key_of(target)))
         schedules = {
             signature: best[signature].schedule if signature in best else candidates(kernel, target)[0]
             for signature, kernel in kernels.items()
         }
         said.note(f"pricing {len(kernels)} kernels")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        prices = price(schedules, target, workers, company)
+        prices = price(target, workers, PriceLog(records, target, schedules, company, noise, fresh=fresh))
         medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
         built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
-        model = fit(with_cuts(distinct(built)), prices, schedules, target, workers)
-        if len(model.samples) < FEWEST_SAMPLES:
-            said.note(
-                f"the latency model rests on {len(model.samples)} networks: an error of {model.error:.0%} is assumed"
-            )
-    return LatencyTable(
-        target=target.to_json(),
-        processor=fingerprint(),
-        tvm=version(),
-        entries=_entries(prices, schedules, rows),
-        model=model,
-        records=digest(best.values()),
-        noise=MeasuredNoise(**asdict(noise), noisy=noise.noisy),
-    )
+        wanted = with_cuts(distinct(built))
+        plans = wanted if fresh else unmeasured(records, target, wanted, schedules)
+        samples = fit(plans, prices, schedules, target, workers).samples if plans else ()
+        keep_networks(records, target, plans, schedules, samples)
+    table = table_from_records(kernels, target, records)
+    if len(table.model.samples) < FEWEST_SAMPLES:
+        said.note(
+            f"the latency model rests on {len(table.model.samples)} networks: "
+            f"an error of {table.model.error:.0%} is assumed"
+        )
+    return table
 
 
 def tune_network(
@@ -187,7 +189,8 @@ def tune_network(
             name: best[name].schedule if name in best else held.get(name) or candidates(kernel, target)[0]
             for name, kernel in kernels.items()
         }
-        prices = price(schedules, target, workers, len(plan.kernels))
+        noise = probe_noise(target, workers.first)
+        prices = price(target, workers, PriceLog(database, target, schedules, len(plan.kernels), noise))
     entries = _entries(prices, schedules, rows)
     entries |= {name: table.entries[name] for name in held if held[name] == schedules[name]}
     return msgspec.structs.replace(table, entries=entries, records=digest(best.values()))

@@ -57,6 +57,7 @@ class Run:
     records: Path | None = None
     given: Path | None = None
     resume: bool = True
+    anew: bool = False
 
     @cached_property
     def target(self) -> Target:
@@ -191,6 +192,7 @@ def _profile(run: Run) -> tuple[str, ...]:
         budget_s=search.profile_budget if search else None,
         trials=run.experiment.target.trials,
         progress=run.progress,
+        fresh=run.anew,
     )
     write_table(run.folder / run.table_file, table)
     return (run.table_file,)

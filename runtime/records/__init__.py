@@ -11,6 +11,7 @@ from runtime.records.near import Neighbours
 from runtime.records.pack import load_pack, merge, read_pack, write_pack
 from runtime.records.problems import DamagedRecords, RecordsProblem
 from runtime.records.record import (
+    COMPANY,
     DIED,
     FAILED,
     Key,
@@ -25,6 +26,7 @@ from runtime.records.record import (
 from runtime.records.salvage import salvage
 
 __all__ = [
+    "COMPANY",
     "DIED",
     "FAILED",
     "Key",

@@ -18,6 +18,7 @@ from runtime.files import FileProblem
 from runtime.fit_latency import UNSEEN_ERROR, fit_samples, spread_out, with_cuts
 from runtime.latency_table import read_table, write_table
 from runtime.price_kernels import CannotPrice
+from runtime.price_log import Price, PriceLog
 from runtime.profiler import profile, tune_network
 from runtime.records import DIED, FAILED, Record, Records, best_of, digest, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
@@ -190,7 +191,7 @@ def test_what_the_budget_left_unmeasured_waits(
     assert sorted(forgotten) == ["0", "1", "2"]
 
 
-def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target) -> None:
+def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target, tmp_path: Path) -> None:
     schedules = {name: candidates(kernel, target)[0] for name, kernel in mobile(1).kernels.items()}
 
     class Idle:
@@ -209,8 +210,10 @@ def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target) -> None
             assert self.over
             return {}
 
-    with pytest.raises(CannotPrice, match="cannot be built together: too large"):
-        price_kernels.price(schedules, target, Idle(), 2)  # type: ignore[arg-type]
+    with Records(tmp_path / "r.sqlite") as records:
+        log = PriceLog(records, target, schedules, 2, device.Noise(0.0, 0.0, 1.0))
+        with pytest.raises(CannotPrice, match="cannot be built together: too large"):
+            price_kernels.price(target, Idle(), log)  # type: ignore[arg-type]
 
 
 def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
@@ -219,7 +222,7 @@ def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
         Record("failing", key_of(target), schedule, (), f"{FAILED}no"),
         Record("fine", key_of(target), schedule, (5,)),
     ]
-    prices = {name: price_kernels.Price(5.0, 1.0) for name in ("failing", "fine", "new")}
+    prices = {name: Price(5.0, 1.0) for name in ("failing", "fine", "new")}
     entries = profiler._entries(prices, dict.fromkeys(prices, schedule), rows)
     assert [name for name, entry in entries.items() if entry.tuned] == ["fine"]
 
@@ -232,7 +235,7 @@ def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers
     assert cuts[-1] == plan
     assert len(with_cuts([mobile(1, layers=layers) for layers in (1, 2, 3)])) == 3
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
-    prices = {name: price_kernels.Price(1000.0, 1.0) for name in schedules}
+    prices = {name: Price(1000.0, 1.0) for name in schedules}
     model = fit_latency.fit(cuts, prices, schedules, target, workers)
     assert [sample.calls for sample in model.samples] == [len(cut.calls) for cut in cuts]
 

@@ -1,0 +1,130 @@
+"""Prices and whole networks on their way into the records: kept as they are measured, asked for before they are.
+
+A kernel is priced in several passes, each a row of its own, so that an interrupted profile goes on with the
+pass it was in. What is held stays: where a group is run again because one of its kernels is new, the others
+keep the prices that other tables were made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from compiler.codegen.schedules.template import Schedule
+from compiler.latency import Sample
+from compiler.passes.fuse import Plan
+from compiler.target import Target
+from runtime.device import Noise
+from runtime.records import COMPANY, NetworkRecord, PriceRecord, Records, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A kernel in company: the median of its runs in nanoseconds, and p90 / p50."""
+
+    median_ns: float
+    spread: float
+
+
+class PriceLog:
+    """The passes in which kernels are priced with their schedules; `company` is what a network has of kernels.
+
+    With `fresh`, what the records hold already counts for nothing and is replaced.
+
+    Raises:
+        RecordsProblem: the records cannot be read.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        target: Target,
+        schedules: Mapping[str, Schedule],
+        company: int,
+        noise: Noise,
+        *,
+        fresh: bool = False,
+    ) -> None:
+        self.records, self.schedules, self.company, self.noise = records, schedules, company, noise
+        self._key = key_of(target)
+        self._passes: dict[str, dict[str, Price]] = {}
+        for row in [] if fresh else records.prices(schedules, self._key):
+            if row.schedule == schedules[row.signature]:
+                held = self._passes.setdefault(row.context, {})
+                held[row.signature] = Price(row.median_ns, row.spread)
+
+    def lacks(self, number: int, signatures: Sequence[str]) -> bool:
+        """Whether a pass has no price of one of these kernels."""
+        held = self._passes.get(_context(number), {})
+        return any(signature not in held for signature in signatures)
+
+    def keep(self, number: int, prices: Mapping[str, Price]) -> None:
+        """Keep the prices of a pass that it lacks; on disk when this returns.
+
+        Raises:
+            RecordsProblem: they cannot be written.
+        """
+        held = self._passes.setdefault(_context(number), {})
+        new = {signature: price for signature, price in prices.items() if signature not in held}
+        self.records.add_prices(self._record(number, *pair) for pair in new.items())
+        held.update(new)
+
+    def _record(self, number: int, signature: str, price: Price) -> PriceRecord:
+        return PriceRecord(
+            signature,
+            self._key,
+            self.schedules[signature],
+            price.median_ns,
+            price.spread,
+            self.company,
+            self.noise.load,
+            self.noise.steal,
+            self.noise.spread,
+            _context(number),
+        )
+
+    def lowest(self) -> dict[str, Price]:
+        """Each kernel's price: of all passes the one with the lowest median."""
+        found: dict[str, Price] = {}
+        for signature in self.schedules:
+            prices = [held[signature] for held in self._passes.values() if signature in held]
+            if prices:
+                found[signature] = min(prices, key=lambda price: price.median_ns)
+        return found
+
+
+def _context(number: int) -> str:
+    return f"{COMPANY}, pass {number + 1}"
+
+
+def unmeasured(
+    records: Records, target: Target, plans: Sequence[Plan], schedules: Mapping[str, Schedule]
+) -> list[Plan]:
+    """The networks that the records do not hold with these schedules."""
+    held = {(network.kernels, network.schedules) for network in records.networks(key_of(target))}
+    return [plan for plan in plans if _identity(plan, schedules) not in held]
+
+
+def keep_networks(
+    records: Records,
+    target: Target,
+    plans: Sequence[Plan],
+    schedules: Mapping[str, Schedule],
+    samples: Sequence[Sample],
+) -> None:
+    """Keep networks that were measured whole; `samples` are of `plans`, in their order.
+
+    Raises:
+        RecordsProblem: they cannot be written.
+    """
+    key = key_of(target)
+    records.add_networks(
+        NetworkRecord(key, *_identity(plan, schedules), sample.kernels_ms, sample.measured_ms)
+        for plan, sample in zip(plans, samples, strict=True)
+    )
+
+
+def _identity(plan: Plan, schedules: Mapping[str, Schedule]) -> tuple[tuple[str, ...], tuple[Schedule, ...]]:
+    """The kernels of a network in the order of its calls, and their schedules."""
+    names = tuple(call.kernel.signature for call in plan.calls)
+    return names, tuple(schedules[name] for name in names)

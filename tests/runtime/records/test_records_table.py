@@ -1,0 +1,181 @@
+"""A latency table is a view of the records; what they hold of prices and networks is not measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules.template import Schedule
+from compiler.target import Target
+from runtime import fit_latency, price_kernels
+from runtime.device import Noise, host
+from runtime.price_kernels import PASSES, price
+from runtime.price_log import Price, PriceLog
+from runtime.profiler import profile
+from runtime.recorded_table import MissingPrices, table_from_records
+from runtime.records import NetworkRecord, PriceRecord, Record, Records, key_of
+from tests.compiler.codegen.plans import mobile
+
+pytestmark = pytest.mark.tvm
+QUIET = Noise(0.0, 0.0, 1.0)
+PLANS = [mobile(1, layers=layers) for layers in (1, 2, 4)]
+KERNELS = {name: kernel for plan in PLANS for name, kernel in plan.kernels.items()}
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    return host()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    with Records(tmp_path / "r.sqlite") as opened:
+        yield opened
+
+
+def pools(target: Target) -> dict[str, tuple[Schedule, Schedule]]:
+    """The default schedule of each kernel, and another of its template."""
+    defaults = {name: candidates(kernel, target)[0] for name, kernel in KERNELS.items()}
+    return {
+        name: (first, Schedule.of(first.template, {**dict(first.parameters), "vectors": 77}))
+        for name, first in defaults.items()
+    }
+
+
+def fill(records: Records, target: Target) -> None:
+    """Records in which each kernel's second schedule is its best, and prices of the first two."""
+    key = key_of(target)
+    for name, (first, second) in pools(target).items():
+        records.add_all([Record(name, key, first, (2000,)), Record(name, key, second, (1000,))])
+        held = PriceRecord(name, key, second, 3000.0, 1.5, 5, noise=1.1)
+        records.add_prices(
+            [
+                replace(held, schedule=first, median_ns=500.0, context="a"),
+                replace(held, context="a"),
+                replace(held, context="b", median_ns=2500.0, spread=1.25, load=3.0),
+            ]
+        )
+
+
+def test_a_kernel_costs_the_least_price_of_its_fastest_schedule(records: Records, target: Target) -> None:
+    fill(records, target)
+    table = table_from_records(KERNELS, target, records)
+    for name, (_, second) in pools(target).items():
+        entry = table.of(name)
+        assert (entry.median_ms, entry.spread, entry.tuned) == (0.0025, 1.25, True)
+        assert entry.schedule == second.text
+    assert (table.noise.load, table.noise.spread, table.noise.noisy) == (3.0, 1.1, False)
+    assert (table.model.samples, table.model.error) == ((), 1.0)
+
+
+def test_a_schedule_that_cannot_be_built_any_more_counts_for_nothing(
+    records: Records, target: Target
+) -> None:
+    fill(records, target)
+    before, (name, *_) = table_from_records(KERNELS, target, records), KERNELS
+    gone = Schedule.of("gone/1", {"vectors": 1})
+    records.add(Record(name, key_of(target), gone, (1,)))
+    records.add_prices([PriceRecord(name, key_of(target), gone, 1.0, 1.0, 5)])
+    assert table_from_records(KERNELS, target, records) == before
+
+
+def test_the_lack_of_a_price_is_named(records: Records, target: Target) -> None:
+    fill(records, target)
+    wanted = {**KERNELS, "one more": next(iter(KERNELS.values()))}
+    with pytest.raises(MissingPrices, match=r"no price of 1 kernel for .*\n  one more") as found:
+        table_from_records(wanted, target, records)
+    assert found.value.missing == ("one more",)
+
+
+def test_the_model_is_of_networks_with_the_schedules_of_the_table(records: Records, target: Target) -> None:
+    fill(records, target)
+    key, (first, second) = key_of(target), zip(*pools(target).values(), strict=True)
+    names = tuple(KERNELS)
+    old = [NetworkRecord(key, names[:n], first[:n], 1.0, 50.0, f"2026-01-0{n}") for n in (2, 3)]
+    records.add_networks([*old, NetworkRecord(key, ("foreign",), first[:1], 1.0, 1.0)])
+    assert len(table_from_records(KERNELS, target, records).model.samples) == 2
+    records.add_networks(NetworkRecord(key, names[:n], second[:n], 1.0, 1.0 + n / 10) for n in (1, 2, 3))
+    model = table_from_records(KERNELS, target, records).model
+    assert [sample.measured_ms for sample in model.samples] == [1.1, 1.2, 1.3]
+    assert model.per_call_ms == pytest.approx(0.1)
+
+
+class Machine:
+    """Workers whose kernels take as many microseconds as there were measurements, until they are interrupted."""
+
+    def __init__(self, measurements: int) -> None:
+        self.left, self.groups = measurements, []
+
+    @property
+    def first(self) -> Machine:
+        """The one worker."""
+        return self
+
+    def each(
+        self, requests: list[dict[str, object]], seconds: float
+    ) -> Iterator[tuple[int, Machine, object]]:
+        """Build everything."""
+        self.sizes = {str(request["name"]): len(request["kernels"]) for request in requests}  # type: ignore[arg-type]
+        for index in range(len(requests)):
+            yield index, self, {}
+
+    def ask(self, request: Mapping[str, object], seconds: float = 1.0) -> dict[str, object]:
+        """One more measurement."""
+        if request["do"] == "forget":
+            return {}
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        self.groups.append(str(request["name"]))
+        return {"times": [[1000 * len(self.groups)] * self.sizes[str(request["name"])]] * 3}
+
+
+@pytest.mark.parametrize("point", range(5))
+def test_pricing_goes_on_in_the_pass_it_was_in(records: Records, target: Target, point: int) -> None:
+    schedules = {name: pool[0] for name, pool in pools(target).items()}
+    whole = Machine(-1)
+    log = PriceLog(records, target, schedules, 4, QUIET)
+    first = Machine(point)
+    with pytest.raises(KeyboardInterrupt):
+        price(target, first, log)  # type: ignore[arg-type]
+    second = Machine(-1)
+    log = PriceLog(records, target, schedules, 4, QUIET)
+    found = price(target, second, log)  # type: ignore[arg-type]
+    assert set(found) == set(schedules)
+    price(target, whole, PriceLog(records, target, schedules, 4, QUIET, fresh=True))  # type: ignore[arg-type]
+    assert len(first.groups) + len(second.groups) == len(whole.groups) > 5
+    again = Machine(0)
+    assert price(target, again, PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
+
+
+def test_a_price_that_is_held_stays_where_its_group_is_run_again(records: Records, target: Target) -> None:
+    schedules = {name: pool[0] for name, pool in pools(target).items()}
+    price(target, Machine(-1), PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
+    before = PriceLog(records, target, schedules, 4, QUIET).lowest()
+    changed, *others = schedules
+    schedules[changed] = pools(target)[changed][1]
+    machine = Machine(-1)
+    after = price(target, machine, PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
+    assert len(set(machine.groups)) == 1
+    assert len(machine.groups) == PASSES
+    assert {name: after[name] for name in others} == {name: before[name] for name in others}
+    assert after[changed] == Price(1000.0, 1.0)
+
+
+def test_a_profile_is_the_view_and_measures_nothing_twice(
+    records: Records, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = profile(KERNELS, target, records, sample_plans=PLANS, trials=1)
+    assert table == table_from_records(KERNELS, target, records)
+    assert len(table.model.samples) == 3
+
+    def measured(*arguments: object, **options: object) -> None:
+        raise AssertionError("measured twice")
+
+    monkeypatch.setattr(price_kernels, "_price_group", measured)
+    monkeypatch.setattr(fit_latency, "measure_plans", measured)
+    assert profile(KERNELS, target, records, sample_plans=PLANS, trials=1) == table
