@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from compiler.codegen.schedules import TEMPLATES
 from compiler.kernel import Kernel
 from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample, TableProblem
 from compiler.target import Target
 from runtime.device import Noise
 from runtime.fit_latency import FEWEST_SAMPLES, fit_samples
-from runtime.records import Key, NetworkRecord, PriceRecord, Record, Records, best_of, digest, key_of
+from runtime.records import (
+    Key,
+    NetworkRecord,
+    PriceRecord,
+    Record,
+    Records,
+    best_of,
+    digest,
+    key_of,
+    writer_of,
+)
 from runtime.tune import usable
 
 SHOWN = 5
@@ -64,9 +73,8 @@ def _chosen(prices: Iterable[PriceRecord], best: Mapping[str, Record]) -> dict[s
         fastest = best.get(price.signature)
         return fastest is None or fastest.schedule != price.schedule, price.median_ns
 
-    known = {template.name for template in TEMPLATES}
     chosen: dict[str, PriceRecord] = {}
-    for price in (price for price in prices if price.schedule.template in known):
+    for price in (price for price in prices if price.schedule.template == writer_of(price.signature)):
         held = chosen.get(price.signature)
         if held is None or rank(price) < rank(held):
             chosen[price.signature] = price

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-from compiler.codegen.schedules import TEMPLATES, candidates
+from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
 from runtime.console import Progress, Silent
-from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of
+from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of, writer_of
 from runtime.workers import Worker, WorkerFailed, Workers
 
 TRIALS = 8
@@ -48,8 +48,8 @@ class NothingMeasured(Exception):
 
 def usable(records: Records, signatures: Iterable[str], key: Key) -> list[Record]:
     """The records of some kernels whose schedules this version can still build."""
-    known = {template.name for template in TEMPLATES}
-    return [row for row in records.rows(signatures, key) if row.schedule.template in known]
+    rows = records.rows(signatures, key)
+    return [row for row in rows if row.schedule.template == writer_of(row.signature)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ what was acknowledged survives a kill; every row carries a hash of its content, 
 and named, and what is whole is kept.
 """
 
+from runtime.records.bounds import writer_of
 from runtime.records.database import Records, Taken, default_path
 from runtime.records.near import Neighbours
 from runtime.records.pack import load_pack, merge, read_pack, write_pack
@@ -48,4 +49,5 @@ __all__ = [
     "merge",
     "salvage",
     "Neighbours",
+    "writer_of",
 ]

@@ -11,16 +11,16 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as program_version
 from pathlib import Path
 from typing import Any
 
 from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.tvm_api import version as tvm_version
-from compiler.kernel import unchecked
 from runtime.device import processor_name
 from runtime.edited import Unreadable, read_text
+from runtime.records.bounds import check_schedule, check_signature
 from runtime.records.problems import RecordsProblem
 from runtime.records.record import DIED, FAILED, Key, Record, content_hash, newest, now
 
@@ -35,6 +35,8 @@ PARAMETER_CAP = 1 << 31
 """Parameters of a schedule are smaller than this in magnitude."""
 TIME_CAP_NS = 1 << 40
 """Times are smaller than this: 18 minutes."""
+CLOCKS_DIFFER = timedelta(days=1)
+"""A record of a later moment would stand against all that is measured until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def read_pack(text: str, name: str = "records") -> list[Record]:
     for number, line in enumerate(lines, 2):
         try:
             records.append(_read_line(line, header["provenance"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as found:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as found:
             raise RecordsProblem(
                 f"{name}:{number}: the record is damaged ({_reason(found)}); ask for the pack again"
             ) from None
@@ -170,16 +172,24 @@ def _read_header(line: str, name: str) -> dict[str, Any]:
     with suppress(ValueError, RecursionError):
         found = json.loads(line[:HEADER_CAP])
         header = found if isinstance(found, dict) else {}
-    schema = header.get("schema")
-    if schema != PACK_SCHEMA:
-        older = ", of an older program: export it again" if schema == "onepath.records/1" else ""
-        raise RecordsProblem(f"{name}:1: the first line does not state schema {PACK_SCHEMA!r}{older}")
+    if header.get("schema") != PACK_SCHEMA:
+        raise RecordsProblem(f"{name}:1: {_other_schema(header.get('schema'))}")
     try:
         for each in header["provenance"]:
             _read_provenance(each)
         return {field: header[field] for field in ("records", "provenance", "checksum")}
     except (KeyError, TypeError, ValueError) as problem:
         raise RecordsProblem(f"{name}:1: the header is damaged ({_reason(problem)})") from None
+
+
+def _other_schema(schema: object) -> str:
+    kind, _, version = PACK_SCHEMA.partition("/")
+    if isinstance(schema, str) and schema.startswith(f"{kind}/") and schema.isprintable():
+        return (
+            f"the pack is of version {schema[len(kind) + 1 :][:20]}, and this program reads version {version};"
+            " export it again with the same version of onepath"
+        )
+    return f"the first line does not state schema {PACK_SCHEMA!r}: this is no pack of records"
 
 
 def _read_provenance(fields: object) -> Provenance:
@@ -217,9 +227,13 @@ def _read_line(line: str, provenance: Sequence[object]) -> Record:
 
 def _check(record: Record) -> None:
     """Refuse what no tuner writes, however well it is hashed."""
-    unchecked(record.signature)
-    if datetime.fromisoformat(record.measured).tzinfo is None:
+    check_signature(record.signature)
+    check_schedule(record.signature, record.schedule, record.key)
+    moment = datetime.fromisoformat(record.measured)
+    if moment.tzinfo is None:
         raise ValueError("the moment has no time zone")
+    if moment > datetime.now(UTC) + CLOCKS_DIFFER:
+        raise ValueError(f"it was measured in the future: {record.measured}")
     failed = record.status.startswith((FAILED, DIED))
     if not (failed or record.status == "ok") or failed == bool(record.times_ns):
         raise ValueError("it has neither times nor a reason why not")
@@ -228,8 +242,8 @@ def _check(record: Record) -> None:
 
 
 def _schedule(fields: object) -> Schedule:
-    if not isinstance(fields, dict):
-        raise ValueError("a schedule is an object")
+    if not isinstance(fields, dict) or not all(map(str.isprintable, fields)):
+        raise ValueError("a schedule is an object with printable names")
     template = _text(fields, "template")
     parameters = {
         name: _integer(value, PARAMETER_CAP, f"`{name}`", -PARAMETER_CAP + 1)

@@ -25,7 +25,7 @@ def record(
     day: int = 1,
 ) -> Record:
     """A record of a schedule, measured on a day of January 2026."""
-    schedule = Schedule.of("elementwise/1", {"vectors": vectors, "pixels": 2})
+    schedule = Schedule.of("elementwise/1", {"vectors": vectors})
     return Record(signature, key, schedule, times, "ok", f"2026-01-{day:02}T00:00:00+00:00")
 
 
