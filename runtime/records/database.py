@@ -25,6 +25,8 @@ BUSY_WAIT_S = 20.0
 """How long a writer waits for another process to finish its transaction."""
 SETTINGS = (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1")
 """Each commit is synchronous; it goes on into the file at once, so that damage to the log costs nothing."""
+_FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; its own message about a damaged schema may be no UTF-8."""
 R = TypeVar("R")
 
 
@@ -91,7 +93,7 @@ class Records:
         """Failures of SQLite and of the system as problems with a way out."""
         try:
             yield
-        except (sqlite3.Error, OSError) as problem:
+        except (*_FAILURES, OSError) as problem:
             raise problem_of(self.path, problem) from None
 
     def __enter__(self) -> Records:
@@ -192,7 +194,7 @@ class Records:
         """What is damaged: SQLite's own findings, then rows whose hash does not fit. Empty if all is well."""
         try:
             findings = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(20)")]
-        except sqlite3.DatabaseError as problem:
+        except _FAILURES as problem:
             findings = [str(problem)]
         findings = [finding for finding in findings if finding != "ok"]
         readers: tuple[Callable[[], object], ...] = (self.rows, self.prices, self.networks)

@@ -32,7 +32,9 @@ def salvage(path: Path | str) -> tuple[int, Path]:
     try:
         with path.open("r+b") as file:
             _lock(path, file.fileno())
-            kept = _copy(path, fresh)
+            log = _beside(path, LOG)
+            # Read through the file that is locked: to open it once more and close it would end the lock.
+            kept = _copy(file.read(), log.read_bytes() if log.exists() else b"", fresh)
             _exchange(path, fresh, aside)
     except OSError as problem:
         raise problem_of(path, problem) from None
@@ -50,10 +52,9 @@ def _lock(path: Path, descriptor: int) -> None:
         raise RecordsProblem(f"{path}: another process uses the records; wait for it to end") from None
 
 
-def _copy(path: Path, fresh: Path) -> int:
-    """Write the whole rows of a damaged file into a new database; how many records there are."""
-    log = _beside(path, LOG)
-    found = list(pages.rows(path.read_bytes(), log.read_bytes() if log.exists() else b""))
+def _copy(content: bytes, log: bytes, fresh: Path) -> int:
+    """Write the whole rows of a damaged file and its log into a new database; how many records there are."""
+    found = list(pages.rows(content, log))
     current = [*found, *(row for old in found if (row := from_first(old)) is not None)]
     records = newest(record for row in current if (record := MEASUREMENT.read(row)) is not None)
     prices = [price for row in current if (price := PRICE.read(row)) is not None]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,31 +21,11 @@ from runtime.records import (
     best_of,
     digest,
     fastest,
-    salvage,
 )
-from runtime.records.record import content, text_hash
 from runtime.records.schema import VERSION
-from tests.runtime.records.rows import ELSEWHERE, KEY, record, relu, spoil
+from tests.runtime.records.rows import ELSEWHERE, KEY, of_first_version, record, relu, spoil
 
 SCHEDULE = Schedule.of("elementwise/1", {"vectors": 1})
-FIRST_VERSION = """
-CREATE TABLE measurement (
-    signature TEXT NOT NULL, target TEXT NOT NULL, tvm TEXT NOT NULL, processor TEXT NOT NULL,
-    schedule TEXT NOT NULL, status TEXT NOT NULL, times_ns TEXT NOT NULL, measured TEXT NOT NULL,
-    hash TEXT NOT NULL,
-    PRIMARY KEY (signature, target, tvm, processor, schedule)
-) WITHOUT ROWID
-"""
-
-
-def of_first_version(path: Path, records: list[Record]) -> None:
-    """A database as version 1 of the program wrote it."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute(FIRST_VERSION)
-    rows = [(*content(each), text_hash(content(each))) for each in records]
-    connection.executemany(f"INSERT INTO measurement VALUES ({', '.join('?' * 9)})", rows)
-    connection.execute("PRAGMA user_version=1")
-    connection.close()
 
 
 def test_what_was_added_is_read_back_by_another(tmp_path: Path) -> None:
@@ -147,23 +125,6 @@ def test_a_database_of_the_first_version_keeps_every_row(tmp_path: Path) -> None
     assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
-def test_eight_processes_bring_an_old_database_up_and_write_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "r.sqlite"
-    old = [record(relu(size)) for size in range(1, 30)]
-    of_first_version(path, old)
-    script = (
-        "import sys; from runtime.records import Records; from tests.runtime.records.rows import record, relu\n"
-        "for index in range(20):\n"
-        "    with Records(sys.argv[1]) as records: records.add(record(relu(100 + index), int(sys.argv[2])))"
-    )
-    command = [sys.executable, "-c", script, str(path)]
-    processes = [subprocess.Popen([*command, str(writer)], stderr=subprocess.PIPE) for writer in range(8)]
-    assert [process.communicate()[1] for process in processes] == [b""] * 8
-    with Records(path) as records:
-        assert len(records.rows()) == 29 + 8 * 20
-        assert records.check() == []
-
-
 def test_several_threads_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
     Records(path).close()
@@ -221,20 +182,3 @@ def test_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RecordsProblem, match="version 9"):
         Records(path)
     assert path.read_bytes() == content
-
-
-def test_salvage_waits_for_nobody(tmp_path: Path) -> None:
-    path = tmp_path / "r.sqlite"
-    script = (
-        "import sys; from runtime.records import Records; records = Records(sys.argv[1])\n"
-        "print('open', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", script, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"open\n"
-        with pytest.raises(RecordsProblem, match="another process uses the records"):
-            salvage(path)
-        process.communicate()
-    assert salvage(path)[0] == 0
-    assert {name.name.split(".")[2][:7] for name in tmp_path.glob("r.sqlite.*")} == {"damaged"}
