@@ -55,7 +55,8 @@ def export(
 ) -> None:
     """Write records as a text pack, one JSON object a line, to be given to someone else.
 
-    It states versions, the processor and when, but neither the machine nor you.
+    It states versions, the processor and when, but neither the machine nor you. Ends with 1, and writes
+    nothing, where no record is what you asked for.
 
     Example: onepath records export mine.jsonl --processor here --best 3
     """
@@ -66,6 +67,9 @@ def export(
         rows = _selected(database.rows(), target, threads, processor, kernel)
     if best is not None:
         rows = fastest(rows, best)
+    if not rows:
+        typer.echo("onepath: no record is what you asked for; nothing was written", err=True)
+        raise typer.Exit(NO)
     write_atomic(pack, write_pack(rows, note))
     _answer(form, f"{_count(len(rows), 'record')} in {pack}", {"pack": str(pack), "records": len(rows)})
 
@@ -223,7 +227,9 @@ def check(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
     else:
         for finding in damage:
             print(finding)
-        print(f"{path}: {'keep what is whole with `records salvage`' if damage else 'nothing is damaged'}")
+        option = f" --records {path}" if records else ""
+        way_out = f"damaged; keep what is whole with `onepath records salvage{option}`"
+        print(f"{path}: {way_out if damage else 'nothing is damaged'}")
     if damage:
         raise typer.Exit(NO)
 

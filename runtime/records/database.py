@@ -203,7 +203,7 @@ class Records:
                 read()
                 findings += self.damaged
             except RecordsProblem as problem:
-                findings.append(str(problem))
+                findings = findings or [str(problem)]
         return findings
 
 

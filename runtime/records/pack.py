@@ -187,7 +187,7 @@ def _other_schema(schema: object) -> str:
     if isinstance(schema, str) and schema.startswith(f"{kind}/") and schema.isprintable():
         return (
             f"the pack is of version {schema[len(kind) + 1 :][:20]}, and this program reads version {version};"
-            " export it again with the same version of onepath"
+            " have it exported by the version of onepath that you use"
         )
     return f"the first line does not state schema {PACK_SCHEMA!r}: this is no pack of records"
 

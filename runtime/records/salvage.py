@@ -15,6 +15,8 @@ from runtime.records.record import newest
 from runtime.records.schema import from_first
 from runtime.records.tables import MEASUREMENT, NETWORK, PRICE
 
+_MAGIC = b"SQLite format 3\0"
+"""How a database begins."""
 _SHARED_LOCK = (0x40000002, 510)
 """The bytes of a database that each connection holds a read lock on (SQLite's `os_unix.c`)."""
 
@@ -23,7 +25,7 @@ def salvage(path: Path | str) -> tuple[int, Path]:
     """Set a damaged database aside and keep its whole rows in a new one; (records kept, where the old one is).
 
     Raises:
-        RecordsProblem: another process uses it, or the files cannot be moved or written.
+        RecordsProblem: another process uses it, it never was a database, or the files cannot be moved or written.
     """
     path = Path(path)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
@@ -34,7 +36,12 @@ def salvage(path: Path | str) -> tuple[int, Path]:
             _lock(path, file.fileno())
             log = _beside(path, LOG)
             # Read through the file that is locked: to open it once more and close it would end the lock.
-            kept = _copy(file.read(), log.read_bytes() if log.exists() else b"", fresh)
+            content = file.read()
+            kept = _copy(content, log.read_bytes() if log.exists() else b"", fresh)
+            if not kept and not content.startswith(_MAGIC):
+                raise RecordsProblem(
+                    f"{path}: this is no records database, and no record can be made out in it"
+                )
             _exchange(path, fresh, aside)
     except OSError as problem:
         raise problem_of(path, problem) from None

@@ -160,11 +160,11 @@ DAMAGE: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "deep brackets first": (lambda lines: ["[" * 100_000, *lines[1:]], "theirs:1: .* is no pack"),
     "an older version": (
         header(schema="onepath.records/1"),
-        "of version 1, .* reads version 2; export it again",
+        "of version 1, .* reads version 2; have it exported",
     ),
     "a later version": (
         header(schema="onepath.records/3"),
-        "of version 3, .* reads version 2; export it again",
+        "of version 3, .* reads version 2; have it exported",
     ),
     "no provenance": (header(provenance=None), "theirs:1: the header is damaged"),
     "a hostile provenance": (header(provenance=[{"note": "\x1b[2J"}]), "theirs:1: the header is damaged"),
