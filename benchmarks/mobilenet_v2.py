@@ -38,8 +38,9 @@ from compiler.passes.flatten import flatten
 from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
 from dsl.reading import read
-from runtime.bench import Timing, cores, paired_ratio, take_turns
+from runtime.bench import cores
 from runtime.bench_contender import BenchProblem, Contender
+from runtime.bench_turns import Timing, paired_ratio, take_turns
 from runtime.benchmark import latency, relative_error
 from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
 from runtime.device import fingerprint, host
@@ -131,26 +132,24 @@ def compare(
             except BenchProblem as problem:
                 failed[peer.NAME] = str(problem)
         errors = _errors(contenders, folder, shape)
-        series = take_turns(contenders, Timing(seconds=seconds))
+        turns = take_turns(contenders, Timing(seconds=seconds))
     macs = sum(call.kernel.arithmetic_macs for call in plan.calls)
-    ours = latency([ms for turn in series[0] for ms in turn])
+    ours = latency(turns.all_of("onepath"))
     return {
         "network": network.name,
         "threads": target.threads,
         "processor": fingerprint(),
-        "latency_p50_ms": {
-            contender.name: latency([ms for turn in own for ms in turn]).latency_p50_ms
-            for contender, own in zip(contenders, series, strict=True)
-        },
+        "latency_p50_ms": {name: latency(turns.all_of(name)).latency_p50_ms for name in turns.times},
         "ratios": {
-            contender.name: paired_ratio(own, series[0])
-            for contender, own in zip(contenders[1:], series[1:], strict=True)
+            name: paired_ratio(own, turns.times["onepath"])
+            for name, own in turns.times.items()
+            if name != "onepath"
         },
         "p90_p50": ours.latency_p90_ms / ours.latency_p50_ms,
         "latency_at_peak_ms": 2 * macs / limits.peak_gflops / 1e6,
         "latency_predicted_ms": table.predict_plan(network.plan).latency_ms,
         "relative_error": errors,
-        "failed": failed,
+        "failed": {**failed, **turns.failed},
         "calls": len(plan.calls),
         "chains": [call.kernel.signature for call in plan.calls if call not in network.plan.calls],
         "roofline": asdict(limits),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -116,7 +115,7 @@ def benchmark(run: Run) -> Benchmark:
             kernels=rows,
             latency_predicted_ms=tuned.predict_plan(apart).latency_ms,
             latency_predicted_before_ms=first.predict_plan(apart).latency_ms,
-            machine={**_machine(), **asdict(limits)},
+            machine={**device.description(), **asdict(limits)},
             noise=noise,
         )
         return measure(subject)
@@ -143,15 +142,6 @@ def _kernel_rows(
         for signature, where in places.items()
     ]
     return tuple(sorted(rows, key=lambda row: -row.total_ms))
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": device.processor_name(),
-        "fingerprint": device.fingerprint(),
-        "cores": len(device.cores()),
-        "system": f"{platform.system()} {platform.release()}",
-    }
 
 
 # Report

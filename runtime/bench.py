@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,25 +20,20 @@ import numpy.typing as npt
 
 from runtime import bundle as bundles
 from runtime.bench_contender import BenchProblem, Contender
-from runtime.benchmark import Benchmark, KernelRow, Latency, PeerResult, latency, relative_error
+from runtime.bench_turns import USUAL_TIMING, Timing, Turns, paired_ratio, take_turns
+from runtime.benchmark import Benchmark, KernelRow, PeerResult, latency, relative_error
+from runtime.bundle_runner import BundleProblem, placement
+from runtime.console import Progress, Silent
 from runtime.peers import PEERS, USUAL, Peer, absence, peer
 
 Array = npt.NDArray[Any]
+BUNDLE = "bundle"
+"""The name of the contender that is ours."""
 AGREEMENT_IMAGES = 100
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long to time: at least `runs` runs and `seconds` s of each contender, in turns of `turn_s` s.
-
-    Each turn starts with `settle` runs that do not count, since the other contender had the caches.
-    """
-
-    warmup: int = 20
-    runs: int = 200
-    seconds: float = 5.0
-    turn_s: float = 0.1
-    settle: int = 3
+AGREEMENT_LIMIT = 1e-3
+"""The largest relative difference of a peer's answers from the bundle's for the peer to be timed."""
+RANDOM_INPUTS = 8
+"""Inputs on which answers are compared where there are no images."""
 
 
 @dataclass(frozen=True)
@@ -67,38 +61,53 @@ class Subject:
     noise: Mapping[str, Any] = field(default_factory=dict)
 
 
-def measure(subject: Subject, timing: Timing = Timing()) -> Benchmark:
-    """Benchmark a bundle.
+def measure(
+    subject: Subject,
+    timing: Timing = USUAL_TIMING,
+    threads: int | None = None,
+    on_cores: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Benchmark a bundle, on the threads it was built for and the last of the cores unless others are given.
 
-    A peer that is not installed or cannot run the network is left out, with the reason.
+    Every peer's answers are compared with the bundle's before it is timed. One that is not installed, cannot run
+    the network, answers otherwise, crashes or hangs is left out, with the reason.
 
     Raises:
         FileProblem: the bundle is damaged; nothing of it was loaded.
-        BenchProblem: the bundle cannot run the network.
+        BenchProblem: the bundle cannot run the network, or not on so many threads.
         UnknownPeer: a peer's name that there is not.
     """
     manifest = bundles.verify(subject.bundle).manifest
-    common = {
-        "threads": manifest.target.threads, "cores": cores(manifest.target.threads), "shape": manifest.input.shape,
-    }  # fmt: skip
-    mine = {"kind": "bundle", "folder": str(subject.bundle), **common}
+    threads, placed = place(manifest.target.threads, threads, on_cores)
+    common = {"threads": threads, "cores": placed, "shape": manifest.input.shape}
+    mine = {"kind": "bundle", "folder": str(subject.bundle.absolute()), **common}
+    said = progress or Silent()
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
         wanted = [peer(name) for name in subject.peers if subject.onnx]
-        contenders = [stack.enter_context(Contender("bundle", mine))]
-        peers, left_out = start_peers(wanted, {"model": str(subject.onnx), **common}, stack)
-        contenders += peers.values()
-        series = take_turns(contenders, timing)
-        memory_mb = contenders[0].memory_mb()
-        results = _peer_results(peers, series, manifest.target.threads)
-        outputs = _outputs(subject, contenders, Path(scratch))
-        own = latency([time_ms for turn in series[0] for time_ms in turn])
+        bundle = stack.enter_context(Contender(BUNDLE, mine))
+        model = {} if subject.onnx is None else {"model": str(subject.onnx.absolute())}
+        peers, left_out = start_peers(wanted, {**model, **common}, stack, said)
+        outputs, disagreeing = _outputs(subject, bundle, peers, manifest.input.shape, Path(scratch))
+        agreeing = [contender for name, contender in peers.items() if name not in disagreeing]
+        said.note(f"timing {', '.join([BUNDLE, *[each.name for each in agreeing]])} in turns")
+        turns = take_turns([bundle, *agreeing], timing)
+        left_out |= {**disagreeing, **turns.failed}
         untuned_ms = _untuned(subject, mine, timing)
-        benchmark = _benchmark(subject, manifest, contenders[0], memory_mb, own, results, outputs, untuned_ms)
-        return replace(benchmark, left_out=left_out)
+        benchmark = _benchmark(subject, manifest, bundle, turns, outputs, untuned_ms)
+        results = _peer_results(peers, turns, threads)
+    return replace(
+        benchmark,
+        threads=threads,
+        cores=tuple(placed),
+        peers=results,
+        left_out=left_out,
+        versions=benchmark.versions | {name: result.version for name, result in results.items()},
+    )
 
 
 def start_peers(
-    peers: Iterable[Peer], setup: Mapping[str, Any], stack: ExitStack
+    peers: Iterable[Peer], setup: Mapping[str, Any], stack: ExitStack, progress: Progress
 ) -> tuple[dict[str, Contender], dict[str, str]]:
     """Start each peer on `setup` (model, threads, cores, shape); the stack ends it.
 
@@ -111,6 +120,7 @@ def start_peers(
         reason = absence(each)
         try:
             if not reason:
+                progress.note(f"loading the network into {each.TITLE}")
                 contender = Contender(each.NAME, {**setup, "kind": "peer", "peer": each.NAME})
                 running[each.NAME] = stack.enter_context(contender)
         except BenchProblem as problem:
@@ -120,50 +130,32 @@ def start_peers(
     return running, left_out
 
 
+def place(built: int, threads: int | None, on_cores: Sequence[int] | None) -> tuple[int, list[int]]:
+    """On how many threads a bundle built for `built` is timed, and on which cores.
+
+    Raises:
+        BenchProblem: it cannot use so many, or the cores are not there.
+    """
+    try:
+        threads, chosen = placement(built, threads, on_cores)
+    except BundleProblem as problem:
+        raise BenchProblem(str(problem)) from None
+    return threads, list(chosen or cores(threads))
+
+
 def cores(threads: int) -> list[int]:
     """The cores to pin to: the last of those this process may use, since the first serves interrupts."""
     return sorted(os.sched_getaffinity(0))[-threads:]
 
 
-def take_turns(contenders: Sequence[Contender], timing: Timing) -> list[list[list[float]]]:
-    """Times in milliseconds by contender, turn and run; the contenders take turns until each has enough."""
-    turns = [_turn_length(contender, timing) for contender in contenders]
-    series: list[list[list[float]]] = [[] for _ in contenders]
-    spent = [0.0] * len(contenders)
-    while any(
-        len(own) * turn < timing.runs or time_s < timing.seconds
-        for own, turn, time_s in zip(series, turns, spent, strict=True)
-    ):
-        for index, contender in enumerate(contenders):
-            start = time.monotonic()
-            times = contender.run(timing.settle + turns[index])[timing.settle :]
-            spent[index] += time.monotonic() - start
-            series[index].append(times)
-    return series
-
-
-def _turn_length(contender: Contender, timing: Timing) -> int:
-    """The runs of one turn; warms the contender up."""
-    typical_s = float(np.median(contender.run(max(timing.warmup, 1)))) / 1e3
-    return max(1, round(timing.turn_s / max(typical_s, 1e-6)))
-
-
-def paired_ratio(numerator: Sequence[Sequence[float]], denominator: Sequence[Sequence[float]]) -> float:
-    """The median over the turns of the ratio of the turn's medians."""
-    ratios = [np.median(a) / np.median(b) for a, b in zip(numerator, denominator, strict=True)]
-    return float(np.median(ratios))
-
-
-def _peer_results(
-    contenders: Mapping[str, Contender], series: list[list[list[float]]], threads: int
-) -> dict[str, PeerResult]:
+def _peer_results(contenders: Mapping[str, Contender], turns: Turns, threads: int) -> dict[str, PeerResult]:
     results = {}
-    for (name, contender), own in zip(contenders.items(), series[1:], strict=True):
-        summary, each = latency([time_ms for turn in own for time_ms in turn]), peer(name)
+    for name in [name for name in turns.times if name in contenders]:
+        contender, each, summary = contenders[name], peer(name), latency(turns.all_of(name))
         results[name] = PeerResult(
             summary.latency_p50_ms, summary.latency_p90_ms, summary.latency_p99_ms,
-            paired_ratio(own, series[0]), contender.load_ms, contender.first_run_ms, contender.memory_mb(),
-            each.version(), dict(each.configuration(threads)),
+            paired_ratio(turns.times[name], turns.times[BUNDLE]), contender.load_ms, contender.first_run_ms,
+            contender.memory_mb(), each.version(), dict(each.configuration(threads)), summary.latency_p10_ms,
         )  # fmt: skip
     return results
 
@@ -178,29 +170,55 @@ def _untuned(subject: Subject, setup: Mapping[str, Any], timing: Timing) -> floa
         return latency(contender.run(count)).latency_p50_ms
 
 
-def _outputs(subject: Subject, contenders: Sequence[Contender], scratch: Path) -> dict[str, Array]:
-    """Scores by contender: the bundle's for the whole test split, the others' for its first images."""
-    if subject.images is None:
-        return {}
-    few = subject.images[:AGREEMENT_IMAGES]
-    np.save(scratch / "all.npy", subject.images)
+def _outputs(
+    subject: Subject,
+    bundle: Contender,
+    peers: Mapping[str, Contender],
+    shape: Sequence[int],
+    scratch: Path,
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Scores by contender, the bundle's for all images and the peers' for the first; which peers are wrong, and why.
+
+    Without images the inputs are random, from a fixed seed.
+    """
+    images = _random_inputs(shape) if subject.images is None else subject.images
+    few = images[:AGREEMENT_IMAGES]
+    np.save(scratch / "all.npy", images)
     np.save(scratch / "few.npy", few)
-    outputs = {}
-    for contender in contenders:
-        images = scratch / ("all.npy" if contender.name == "bundle" else "few.npy")
-        outputs[contender.name] = contender.predict(images, scratch)
-    if subject.reference is not None:
+    own = bundle.predict(scratch / "all.npy", scratch)
+    outputs, wrong = {BUNDLE: own}, {}
+    for name, contender in peers.items():
+        try:
+            outputs[name] = contender.predict(scratch / "few.npy", scratch)
+            error = relative_error(_flat(outputs[name]), _flat(own[: len(few)]))
+            if not error <= AGREEMENT_LIMIT:
+                wrong[name] = (
+                    f"its answers differ from the bundle's by {error:.1e}, more than {AGREEMENT_LIMIT:g}"
+                )
+        except (BenchProblem, ValueError) as problem:
+            wrong[name] = str(problem)
+        if name in wrong:
+            contender.end()
+    if subject.images is not None and subject.reference is not None:
         outputs["torch"] = np.asarray(subject.reference(few), np.float32)
-    return outputs
+    return outputs, wrong
+
+
+def _random_inputs(shape: Sequence[int]) -> Array:
+    return np.random.default_rng(0).standard_normal((RANDOM_INPUTS, *shape[1:]), dtype=np.float32)
+
+
+def _flat(outputs: Array) -> Array:
+    return outputs.reshape(len(outputs), -1)
 
 
 def agreement(outputs: Mapping[str, Array]) -> dict[str, float]:
     """The largest relative error of each against PyTorch and of the bundle against each, on the images of both."""
-    ranked = sorted(outputs, key=["torch", *[each.NAME for each in PEERS], "bundle"].index)
+    ranked = sorted(outputs, key=["torch", *[each.NAME for each in PEERS], BUNDLE].index)
     errors = {}
     for place, reference in enumerate(ranked):
         others = ranked[place + 1 :]
-        for name in others if reference == "torch" else [each for each in others if each == "bundle"]:
+        for name in others if reference == "torch" else [each for each in others if each == BUNDLE]:
             count = min(len(outputs[name]), len(outputs[reference]))
             errors[f"{name}_{reference}"] = relative_error(outputs[name][:count], outputs[reference][:count])
     return errors
@@ -209,18 +227,14 @@ def agreement(outputs: Mapping[str, Array]) -> dict[str, float]:
 def _benchmark(
     subject: Subject,
     manifest: bundles.Manifest,
-    contender: Contender,
-    memory_mb: float,
-    own: Latency,
-    peers: dict[str, PeerResult],
+    bundle: Contender,
+    turns: Turns,
     outputs: dict[str, Array],
     untuned_ms: float | None,
 ) -> Benchmark:
-    predicted = subject.latency_predicted_ms
-    accuracy = None
-    if "bundle" in outputs and subject.labels is not None:
-        accuracy = float(np.mean(outputs["bundle"].argmax(axis=1) == subject.labels))
-    versions = {**manifest.versions, **{name: result.version for name, result in peers.items()}}
+    own, predicted, accuracy = latency(turns.all_of(BUNDLE)), subject.latency_predicted_ms, None
+    if subject.images is not None and subject.labels is not None:
+        accuracy = float(np.mean(outputs[BUNDLE].argmax(axis=1) == subject.labels))
     return Benchmark(
         network=manifest.network,
         threads=manifest.target.threads,
@@ -228,10 +242,11 @@ def _benchmark(
         latency_p90_ms=own.latency_p90_ms,
         latency_p99_ms=own.latency_p99_ms,
         latency_min_ms=own.latency_min_ms,
+        latency_p10_ms=own.latency_p10_ms,
         runs=own.runs,
-        load_ms=contender.load_ms,
-        first_run_ms=contender.first_run_ms,
-        memory_mb=memory_mb,
+        load_ms=bundle.load_ms,
+        first_run_ms=bundle.first_run_ms,
+        memory_mb=bundle.memory_mb(),
         accuracy_test=accuracy,
         test_images=0 if subject.images is None else len(subject.images),
         latency_predicted_ms=predicted,
@@ -239,11 +254,10 @@ def _benchmark(
         prediction_error=None if predicted is None else predicted / own.latency_p50_ms - 1,
         untuned_tvm_latency_p50_ms=untuned_ms,
         kernels=subject.kernels,
-        peers=peers,
         agreement=agreement(outputs),
-        agreement_images=0 if subject.images is None else min(AGREEMENT_IMAGES, len(subject.images)),
+        agreement_images=min(AGREEMENT_IMAGES, len(outputs[BUNDLE])),
         stages_s=dict(subject.stages_s),
-        versions=versions,
+        versions=dict(manifest.versions),
         machine=dict(subject.machine),
         noise={
             **subject.noise,

@@ -22,7 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ANSWER_TIMEOUT_S = 600.0
+LOAD_S = 600.0
+"""How long a contender may take to convert, compile and load the network, or to predict a whole test split."""
+RUN_S = 120.0
+"""How long the runs of one turn may take."""
 
 
 class BenchProblem(Exception):
@@ -58,15 +61,21 @@ class Contender:
             raise
         self.load_ms, self.first_run_ms = float(ready["load_ms"]), float(ready["first_run_ms"])
 
-    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, command: Mapping[str, Any], seconds: float = LOAD_S) -> dict[str, Any]:
         """Its answer to one command; it runs until it has answered, and no longer.
 
         Raises:
-            BenchProblem: it died, gave no answer in `ANSWER_TIMEOUT_S`, or could not do it.
+            BenchProblem: it died, gave no answer in time, or could not do it.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        watchdog = threading.Timer(ANSWER_TIMEOUT_S, self._process.kill)
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        watchdog = threading.Timer(seconds, give_up)
         watchdog.start()
         try:
             self._process.send_signal(signal.SIGCONT)
@@ -77,6 +86,8 @@ class Contender:
             line = ""
         finally:
             watchdog.cancel()
+        if late.is_set():
+            raise BenchProblem(f"{self.name} gave no answer within {seconds:g} s")
         if not line:
             raise BenchProblem(f"{self.name} ended with code {self._process.wait()}: {self._last_words()}")
         self._process.send_signal(signal.SIGSTOP)
@@ -92,7 +103,7 @@ class Contender:
 
     def run(self, count: int) -> list[float]:
         """The times of `count` runs, in milliseconds."""
-        return [float(value) for value in self.ask({"do": "run", "count": count})["times_ms"]]
+        return [float(value) for value in self.ask({"do": "run", "count": count}, RUN_S)["times_ms"]]
 
     def predict(self, images: Path, folder: Path) -> npt.NDArray[Any]:
         """The scores `[N, classes]` for the images of a `.npy` file."""
@@ -104,6 +115,11 @@ class Contender:
     def memory_mb(self) -> float:
         """The most memory it has held, resident."""
         return float(self.ask({"do": "memory"})["peak_mb"])
+
+    def end(self) -> None:
+        """End its process, which frees its memory and cores; nothing more can be asked of it."""
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Contender:
         return self

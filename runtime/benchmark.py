@@ -69,6 +69,7 @@ class Latency:
     latency_p90_ms: float
     latency_p99_ms: float
     latency_min_ms: float
+    latency_p10_ms: float
     runs: int
 
     @property
@@ -79,8 +80,8 @@ class Latency:
 
 def latency(times_ms: Sequence[float]) -> Latency:
     """The summary of a series of times."""
-    p50, p90, p99 = (round(float(np.percentile(times_ms, p)), 5) for p in (50, 90, 99))
-    return Latency(p50, p90, p99, round(min(times_ms), 5), len(times_ms))
+    p50, p90, p99, p10 = (round(float(np.percentile(times_ms, p)), 5) for p in (50, 90, 99, 10))
+    return Latency(p50, p90, p99, round(min(times_ms), 5), p10, len(times_ms))
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class PeerResult:
     memory_mb: float
     version: str
     configuration: dict[str, Any]
+    latency_p10_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Benchmark:
     contender against `torch`, and of the bundle against each;
     `latency_predicted_ms` is the latency table's with the kernels that the bundle holds, its `…before_ms`
     with those that the search priced; `prediction_error` is predicted over measured, less one; `stages_s`
-    the seconds of each stage of the run.
+    the seconds of each stage of the run, `cores` the processors that all contenders were pinned to.
     """
 
     network: str
@@ -134,6 +136,8 @@ class Benchmark:
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     noise: dict[str, Any] = field(default_factory=dict)
+    latency_p10_ms: float | None = None
+    cores: tuple[int, ...] = ()
 
 
 def relative_error(values: npt.NDArray[Any], reference: npt.NDArray[Any]) -> float:

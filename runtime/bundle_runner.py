@@ -15,7 +15,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -255,8 +255,8 @@ class Model:
         self, folder: Path, shape: tuple[int, ...], threads: int, library: Path | None = None
     ) -> None:
         """Load `library` (the bundle's `model.so`) for inputs of `shape`, batch included."""
-        os.environ.setdefault("TVM_NUM_THREADS", str(threads))
-        os.environ.setdefault("TVM_BIND_THREADS", "0")
+        # Left to itself, TVM takes all cores, and pins its threads from the first core up.
+        os.environ |= {"TVM_NUM_THREADS": str(threads), "TVM_BIND_THREADS": "0"}
         self._runtime = _Runtime(folder / "lib")
         path = (library or folder / "model.so").resolve()
         module = self._runtime.call(self._runtime.function("ffi.ModuleLoadFromFile"), str(path))
@@ -298,10 +298,62 @@ class Model:
         return output
 
 
-def open_model(folder: Path, manifest: dict[str, Any], threads: int | None = None) -> Model:
-    """The model of a bundle whose manifest was read."""
+def load(folder: Path, threads: int | None = None, cores: Sequence[int] | None = None) -> Model:
+    """The model of a bundle, every file of which is compared with the manifest before it is loaded.
+
+    Raises:
+        BundleProblem: the bundle is damaged or not for this machine, or cannot run on these threads and cores.
+    """
+    return open_model(folder, read_manifest(folder), threads, cores)
+
+
+def open_model(
+    folder: Path,
+    manifest: dict[str, Any],
+    threads: int | None = None,
+    cores: Sequence[int] | None = None,
+) -> Model:
+    """The model of a bundle whose manifest was read, on as many threads as it was built for unless told otherwise.
+
+    With `cores` this thread and those of the model run on these processors alone.
+
+    Raises:
+        BundleProblem: it is not for this machine, or cannot run on these threads and cores.
+    """
     check_machine(manifest)
-    return Model(folder, tuple(manifest["input"]["shape"]), threads or manifest["target"]["threads"])
+    count, chosen = placement(manifest["target"]["threads"], threads, cores)
+    if chosen:
+        os.sched_setaffinity(0, chosen)
+    return Model(folder, tuple(manifest["input"]["shape"]), count)
+
+
+def placement(
+    built: int, threads: int | None = None, cores: Sequence[int] | None = None
+) -> tuple[int, tuple[int, ...]]:
+    """The threads, and the processors they keep to, of a model built for `built` threads; no cores: wherever.
+
+    Raises:
+        BundleProblem: more threads than it was built for or than cores are given, or cores that there are not.
+    """
+    chosen = tuple(dict.fromkeys(cores or ()))
+    count = (min(built, len(chosen)) if chosen else built) if threads is None else threads
+    if count < 1:
+        raise BundleProblem(f"{count} threads are asked for; give at least 1")
+    if count > built:
+        unit = "thread" if built == 1 else "threads"
+        raise BundleProblem(
+            f"the bundle was built for {built} {unit}, and {count} are asked for; its work is shared out among "
+            f"{built} at most: build it again for {count} threads"
+        )
+    if chosen and len(chosen) < count:
+        raise BundleProblem(f"{count} threads on {len(chosen)} of the cores; name as many cores as threads")
+    if chosen and not hasattr(os, "sched_setaffinity"):
+        raise BundleProblem("this system offers no pinning to cores; leave the cores out")
+    absent = sorted(set(chosen) - os.sched_getaffinity(0)) if chosen else []
+    if absent:
+        allowed = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+        raise BundleProblem(f"core {absent[0]} is not among those this process may use: {allowed}")
+    return count, chosen
 
 
 def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
@@ -417,12 +469,17 @@ def time_runs(model: Model, count: int) -> dict[str, float]:
     return {f"latency_p{p}_ms": round(float(np.percentile(taken, p)), 4) for p in (50, 90, 99)}
 
 
+def _cores(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
 def main(arguments: list[str]) -> int:
     """The command line; 0 when the network ran, 2 when it could not."""
     parser = argparse.ArgumentParser(description="Run this bundle on images or arrays.")
     parser.add_argument("inputs", type=Path, nargs="+", help="images, or .npy arrays of pixels or inputs")
     parser.add_argument("--top", type=int, default=3, help="labels to print (3)")
     parser.add_argument("--threads", type=int, help="threads (as built)")
+    parser.add_argument("--cores", type=_cores, help="processors to keep to, such as 0,1 (any)")
     parser.add_argument("--bench", type=int, default=0, metavar="N", help="also time N runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
@@ -430,7 +487,7 @@ def main(arguments: list[str]) -> int:
     try:
         manifest = read_manifest(folder)
         inputs = [values for path in options.inputs for values in read_input(path, manifest)]
-        model = open_model(folder, manifest, options.threads)
+        model = open_model(folder, manifest, options.threads, options.cores)
         answers = [predict(model, values, manifest["labels"], options.top) for values in inputs]
         times = time_runs(model, options.bench) if options.bench else {}
     except BundleProblem as problem:

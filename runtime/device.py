@@ -150,12 +150,23 @@ def _cpuinfo() -> list[str]:
 
 def cache_sizes() -> tuple[int, int]:
     """Bytes of the first and second data cache of a core, or usual values where they are not stated."""
-    sizes = {1: DEFAULT_L1, 2: DEFAULT_L2}
+    sizes = {1: DEFAULT_L1, 2: DEFAULT_L2, **_stated_caches()}
+    return sizes[1], sizes[2]
+
+
+def last_cache_bytes() -> int:
+    """Bytes of the cache that cores share before memory; 0 where there is none, or it is not stated."""
+    return _stated_caches().get(3, 0)
+
+
+def _stated_caches() -> dict[int, int]:
+    """Bytes of the first core's data caches by level, as Linux states them."""
+    sizes = {}
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         if (folder / "type").read_text().strip() in ("Data", "Unified"):
             level, size = int((folder / "level").read_text()), (folder / "size").read_text().strip()
             sizes[level] = int(size.rstrip("KM")) * (1 << 20 if size.endswith("M") else 1 << 10)
-    return sizes[1], sizes[2]
+    return sizes
 
 
 def fingerprint() -> str:
@@ -173,6 +184,16 @@ def processor_name() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def description() -> dict[str, str | int]:
+    """The machine as results state it: processor, its fingerprint, cores of this process, system."""
+    return {
+        "processor": processor_name(),
+        "fingerprint": fingerprint(),
+        "cores": len(cores()),
+        "system": f"{platform.system()} {platform.release()}",
+    }
 
 
 def steal_share(seconds: float = 0.3) -> float:

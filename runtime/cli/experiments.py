@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runtime.cli import bench as benches
 from runtime.cli import models
 from runtime.cli.common import (
     NO,
     Answer,
     AnswerFormat,
+    CommandError,
     SpaceFile,
     SpaceName,
     command,
@@ -136,9 +138,6 @@ STAGE_HELP = {
     "tune": """Tune the kernels of the network found further; every measurement goes into the records.
 
     Example: onepath tune examples/quickstart.space --set 'target.tune_budget=5 min'""",
-    "bench": """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
-
-    Example: onepath bench examples/quickstart.space --restart""",
 }
 """The stages that are commands, with their help."""
 
@@ -205,6 +204,68 @@ def build(
         _go(open_run(file, out, target, search, space, overrides, arch, records), "build", not resume, form)
 
 
-_COMMANDS = {stage: stage_command(stage) for stage in STAGE_HELP}
-STAGE_COMMANDS = (*list(_COMMANDS.values())[:-1], build, _COMMANDS["bench"])
+@command
+def bench(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE|BUNDLE", help="a .space file, -, or a bundle's folder")
+    ],
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    resume: Resume = True,
+    peers: benches.Peers = False,
+    peer: benches.OnlyPeer = None,
+    threads: benches.Threads = None,
+    cores: benches.Cores = None,
+    model: benches.Model = None,
+    seconds: benches.Seconds = None,
+    save: benches.Save = None,
+    kernels: benches.Kernels = False,
+    table: benches.Table = None,
+    sort: benches.Sort = None,
+    plot: benches.Plot = None,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
+
+    Of a .space file the bundle is built first, where it is not yet. A bundle by itself is timed beside other
+    runtimes on the same cores (--peers), or kernel by kernel against the machine's limits (--kernels).
+
+    Example: onepath bench examples/quickstart.space --restart
+
+    Example: onepath bench runs/quickstart/bundle --peers
+
+    Example: onepath bench runs/quickstart/bundle --kernels --sort share --plot roofline.svg
+    """
+    options = benches.Options(peers, peer, threads, cores, model, seconds, save, kernels, table, sort, plot)
+    if file.is_dir():
+        of_spaces: dict[str, object] = {
+            "--out": out,
+            "--target": target,
+            "--search": search,
+            "--space": space,
+        }
+        of_spaces |= {"--set": overrides, "--arch": arch, "--records": records}
+        models.refuse(
+            of_spaces | {"--restart": None if resume else True},
+            "is for .space files, and this is a folder",
+        )
+        benches.bench_folder(file, options, form)
+    elif options.given:
+        raise CommandError(
+            f"{options.given[0]} is for bundles: name the folder, such as runs/{file.stem}/bundle"
+        )
+    else:
+        _go(open_run(file, out, target, search, space, overrides, arch, records), "bench", not resume, form)
+
+
+STAGE_COMMANDS: tuple[Callable[..., None], ...] = (
+    *[stage_command(stage) for stage in STAGE_HELP],
+    build,
+    bench,
+)
 """In the order of the pipeline."""

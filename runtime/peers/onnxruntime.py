@@ -33,14 +33,23 @@ def configuration(threads: int) -> Mapping[str, Any]:
     }
 
 
-def prepare(model: Path, threads: int) -> Callable[[Any], Any]:
-    """Load an ONNX model; the result takes `[1, C, H, W]` and gives `[1, classes]`, both float32."""
+def session_options(threads: int) -> Any:
+    """The options of a session with these settings."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return options
+
+
+def prepare(model: Path, threads: int) -> Callable[[Any], Any]:
+    """Load an ONNX model; the result takes `[1, C, H, W]` and gives `[1, classes]`, both float32."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(model), session_options(threads), providers=["CPUExecutionProvider"]
+    )
     name = session.get_inputs()[0].name
     return lambda image: session.run(None, {name: image})[0]

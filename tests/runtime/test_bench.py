@@ -18,9 +18,13 @@ import tiny_model
 
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from runtime import bench
-from runtime.bench import Subject, Timing, agreement, measure, paired_ratio
+from runtime.bench import Subject, agreement, measure
 from runtime.bench_contender import BenchProblem, Contender
+from runtime.bench_text import benchmark_lines
+from runtime.bench_turns import Timing, paired_ratio, take_turns
 from runtime.benchmark import (
+    Benchmark,
+    PeerResult,
     kernel_row,
     latency,
     read_benchmark,
@@ -97,25 +101,107 @@ def test_a_contender_that_cannot_run_is_named(folder: Path, tmp_path: Path) -> N
         measure(Subject(tmp_path / "nowhere"), QUICK)
 
 
-class Stub:
-    """A contender whose runs take a fixed time."""
+@pytest.mark.tvm
+def test_a_peer_with_other_answers_is_not_timed(folder: Path, tmp_path: Path) -> None:
+    other = to_onnx(tiny_model.network(), {"head.weight": tiny_model.WEIGHT * np.float32(1.002)})
+    (tmp_path / "other.onnx").write_bytes(model_bytes(other))
+    result = measure(Subject(folder / "bundle", onnx=tmp_path / "other.onnx"), QUICK)
+    assert result.peers == {}
+    assert (
+        result.left_out["onnxruntime"] == "its answers differ from the bundle's by 2.0e-03, more than 0.001"
+    )
 
-    def __init__(self, time_ms: float) -> None:
-        self.time_ms, self.turns = time_ms, 0
+
+@pytest.mark.tvm
+def test_threads_and_cores_are_given_or_the_bundles_own(folder: Path) -> None:
+    core = bench.cores(1)[0]
+    result = measure(Subject(folder / "bundle"), QUICK, threads=1, on_cores=[core])
+    assert (result.threads, result.cores) == (1, (core,))
+    with pytest.raises(BenchProblem, match="built for 1 thread, and 2 are asked for"):
+        measure(Subject(folder / "bundle"), QUICK, threads=2)
+    with pytest.raises(BenchProblem, match="core 4000 is not among those this process may use"):
+        measure(Subject(folder / "bundle"), QUICK, on_cores=[4000])
+
+
+class Stub:
+    """A contender whose runs take a fixed time, until it fails in its `last` turn."""
+
+    def __init__(self, name: str, time_ms: float, last: int = 1000) -> None:
+        self.name, self.time_ms, self.last, self.turns, self.ended = name, time_ms, last, 0, False
 
     def run(self, count: int) -> list[float]:
         self.turns += 1
+        if self.turns >= self.last:
+            raise BenchProblem(f"{self.name} ended with code -11: it said nothing")
         return [self.time_ms] * count
+
+    def end(self) -> None:
+        self.ended = True
+
+
+TURNS = Timing(warmup=2, runs=12, seconds=0, turn_s=0.08)
 
 
 def test_turns_go_on_until_each_has_enough() -> None:
-    contenders: list[Any] = [Stub(10.0), Stub(40.0)]
-    fast, slow = bench.take_turns(contenders, Timing(warmup=2, runs=12, seconds=0, turn_s=0.08))
+    contenders: list[Any] = [Stub("fast", 10.0), Stub("slow", 40.0)]
+    turns = take_turns(contenders, TURNS)
+    fast, slow = turns.times["fast"], turns.times["slow"]
     assert [len(turn) for turn in fast] == [8] * 6
     assert [len(turn) for turn in slow] == [2] * 6
     assert paired_ratio(slow, fast) == 4
+    assert turns.all_of("slow") == [40.0] * 12
     assert latency([1.0] * 8 + [2.0] * 2).noisy
     assert not latency([1.0] * 10).noisy
+
+
+@pytest.mark.parametrize("last", [1, 3])
+def test_a_contender_that_crashes_costs_itself_alone(last: int) -> None:
+    contenders: list[Any] = [Stub("bundle", 10.0), Stub("weak", 20.0, last), Stub("other", 40.0)]
+    turns = take_turns(contenders, TURNS)
+    assert turns.failed == {"weak": "weak ended with code -11: it said nothing"}
+    assert contenders[1].ended
+    assert {name: len(own) for name, own in turns.times.items()} == {"bundle": 6, "other": 6}
+    with pytest.raises(BenchProblem, match="weak ended"):
+        take_turns(contenders[1:], TURNS)
+
+
+@pytest.mark.tvm
+def test_a_contender_that_hangs_is_ended(folder: Path) -> None:
+    setup = {**PEER, "model": str(folder / "model.onnx"), "cores": bench.cores(1)}
+    with Contender("onnxruntime", setup) as contender:
+        with pytest.raises(BenchProblem, match=r"onnxruntime gave no answer within 0\.1 s"):
+            contender.ask({"do": "run", "count": 10**9}, 0.1)
+        with pytest.raises(BenchProblem, match="onnxruntime ended with code -9"):
+            contender.run(1)
+
+
+def test_the_table_has_the_fastest_first_and_says_who_is_missing() -> None:
+    peer = PeerResult(2.0, 2.2, 2.4, 0.5, 1.0, 2.0, 300.0, "1.31.1", {}, 1.9)
+    result = Benchmark(
+        "tiny", 1, 4.0, 4.4, 4.8, 3.9, 200, 1.5, 3.0, 60.0, latency_p10_ms=3.95, cores=(1,),
+        peers={"onnxruntime": peer}, agreement={"bundle_onnxruntime": 2e-7}, versions={"onepath": "0.1.0"},
+        left_out={"ncnn": "not installed: pip install ncnn", "iree": "iree ended with code 1: no"},
+    )  # fmt: skip
+    head, names, first, second, _, *missing = benchmark_lines(result)
+    assert head == "tiny: 1 thread, pinned to 1; 200 runs of the bundle"
+    assert names.split()[:4] == ["version", "median", "ms", "p10"]
+    assert first.split() == [
+        "onnxruntime",
+        "1.31.1",
+        "2.000",
+        "1.900",
+        "2.200",
+        "0.50",
+        "2e-07",
+        "1.00",
+        "2.00",
+        "300",
+    ]
+    assert second.split() == ["bundle", "0.1.0", "4.000", "3.950", "4.400", "1.00", "1.50", "3.00", "60"]
+    assert missing == [
+        "left out: ncnn: not installed: pip install ncnn",
+        "left out: iree ended with code 1: no",
+    ]
 
 
 def test_errors_are_relative_to_the_largest_score() -> None:

@@ -1,0 +1,47 @@
+"""A benchmark as lines of text: the bundle and its peers in one table, and why others are not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.bench import BUNDLE
+from runtime.benchmark import Benchmark
+from runtime.text_table import table_lines
+
+HEADER = ("", "version", "median ms", "p10", "p90", "ratio", "differs", "load ms", "first ms", "memory MB")
+MEANING = "ratio: how many times as long as the bundle, the median over the turns; differs: from its answers"
+
+
+def benchmark_lines(bench: Benchmark) -> Iterator[str]:
+    """The benchmark for people, fastest first."""
+    threads = "1 thread" if bench.threads == 1 else f"{bench.threads} threads"
+    places = ", ".join(map(str, bench.cores))
+    busy = "; the machine was busy: p90 is far above the median" if bench.noise.get("noisy") else ""
+    yield f"{bench.network}: {threads}, pinned to {places}; {bench.runs} runs of the bundle{busy}"
+    yield from table_lines(HEADER, [cells for _, cells in sorted(_rows(bench))], texts=(0, 1))
+    if bench.peers:
+        yield MEANING
+    for name, reason in bench.left_out.items():
+        yield f"left out: {reason if reason.startswith(name) else f'{name}: {reason}'}"
+
+
+def _rows(bench: Benchmark) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """Each contender's median and the cells of its row."""
+    own = (bench.latency_p50_ms, bench.latency_p10_ms, bench.latency_p90_ms)
+    version = bench.versions.get("onepath", "")
+    costs = (bench.load_ms, bench.first_run_ms, bench.memory_mb)
+    yield bench.latency_p50_ms, (BUNDLE, version, *map(_time, own), "1.00", "", *map(_cost, costs))
+    for name, peer in bench.peers.items():
+        times = (peer.latency_p50_ms, peer.latency_p10_ms, peer.latency_p90_ms)
+        costs = (peer.load_ms, peer.first_run_ms, peer.memory_mb)
+        differs = f"{bench.agreement[f'{BUNDLE}_{name}']:.0e}"
+        cells = (name, peer.version, *map(_time, times), f"{peer.speedup:.2f}", differs, *map(_cost, costs))
+        yield peer.latency_p50_ms, cells
+
+
+def _time(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if value < 1 else f"{value:.3f}"
+
+
+def _cost(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"

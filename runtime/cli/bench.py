@@ -1,0 +1,162 @@
+"""What `onepath bench` does with a bundle: time it beside its peers, or kernel by kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runtime.cli.common import Answer, CommandError, write_json
+from runtime.cli.models import refuse
+
+
+class SortKey(StrEnum):
+    """What a table of kernels is sorted by."""
+
+    TIME = "time"
+    SHARE = "share"
+    GAIN = "gain"
+    GFLOPS = "gflops"
+    NAME = "name"
+
+
+Peers = Annotated[bool, typer.Option("--peers", help="beside every other runtime that is installed")]
+OnlyPeer = Annotated[
+    list[str] | None, typer.Option("--peer", metavar="NAME", help="beside this one; may be repeated")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="threads to use (as the bundle is built)")
+]
+Cores = Annotated[str | None, typer.Option("--cores", help="cores to pin to, as in 0,1 (the last ones)")]
+Model = Annotated[
+    Path | None, typer.Option("--model", help="the bundle's network as ONNX (model.onnx beside the bundle)")
+]
+Seconds = Annotated[
+    float | None, typer.Option("--seconds", min=0.1, help="how long each contender is timed (5)")
+]
+Kernels = Annotated[bool, typer.Option("--kernels", help="kernel by kernel, against the machine's limits")]
+Table = Annotated[
+    Path | None,
+    typer.Option("--table", help="the table it was built from (tuning/<target>.json beside the bundle)"),
+]
+Sort = Annotated[SortKey | None, typer.Option("--sort", help="what kernels are sorted by (time)")]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE.svg", help="draw the kernels under the machine's roofline"),
+]
+Save = Annotated[Path | None, typer.Option("--save", help="write the result to this JSON file, too")]
+
+
+FEWEST_RUNS = 20
+"""Runs of each contender, however short the time is that was given."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that are about bundles; None or false where one was not given."""
+
+    peers: bool
+    peer: list[str] | None
+    threads: int | None
+    cores: str | None
+    model: Path | None
+    seconds: float | None
+    save: Path | None
+    kernels: bool
+    table: Path | None
+    sort: SortKey | None
+    plot: Path | None
+
+    @property
+    def given(self) -> list[str]:
+        """The options that were given, as they are typed."""
+        return [f"--{field.name}" for field in fields(self) if getattr(self, field.name)]
+
+
+def bench_folder(path: Path, options: Options, form: Answer) -> None:
+    """Measure the bundle in a folder, or in a run folder, and print what came of it.
+
+    Raises:
+        CommandError: there is no bundle.
+    """
+    from runtime.bundle_bench import bundle_folder
+
+    folder = bundle_folder(path)
+    if folder is None:
+        raise CommandError(f"{path} is no bundle: it has no manifest.json, nor has {path / 'bundle'}")
+    if options.kernels:
+        _bench_kernels(folder, options, form)
+    else:
+        refuse(
+            {"--table": options.table, "--sort": options.sort, "--plot": options.plot}, "goes with --kernels"
+        )
+        _bench_peers(folder, options, form)
+
+
+def _bench_peers(folder: Path, options: Options, form: Answer) -> None:
+    from dataclasses import asdict
+
+    from runtime import device
+    from runtime.bench import Subject, measure
+    from runtime.bench_text import benchmark_lines
+    from runtime.bench_turns import USUAL_TIMING, Timing
+    from runtime.benchmark import write_benchmark
+    from runtime.bundle_bench import model_of
+    from runtime.console import Console
+    from runtime.peers import PEERS
+
+    names = tuple(options.peer or ()) or tuple(peer.NAME for peer in PEERS if options.peers)
+    model = model_of(folder, options.model) if names else None
+    subject = Subject(folder, model, names, machine=device.description())
+    timing = USUAL_TIMING if options.seconds is None else Timing(runs=FEWEST_RUNS, seconds=options.seconds)
+    result = measure(subject, timing, options.threads, core_numbers(options.cores), Console())
+    if options.save:
+        write_benchmark(options.save, result)
+    if form is Answer.JSON:
+        write_json(asdict(result))
+    else:
+        print("\n".join(benchmark_lines(result)))
+
+
+def _bench_kernels(folder: Path, options: Options, form: Answer) -> None:
+    from dataclasses import asdict
+
+    from runtime.bundle_bench import kernels_of_bundle
+    from runtime.console import Console
+    from runtime.files import write_atomic
+    from runtime.kernel_bench.measure import measure_kernels
+    from runtime.kernel_bench.plot import roofline_svg
+    from runtime.kernel_bench.rows import write_report
+    from runtime.kernel_bench.text import report_lines
+
+    peers = {"--peers": options.peers or None, "--peer": options.peer, "--seconds": options.seconds}
+    refuse(peers, "does not go with --kernels, which has its own comparison")
+    given, placement = kernels_of_bundle(
+        folder, options.model, options.table, options.threads, core_numbers(options.cores)
+    )
+    report = measure_kernels(given, placement, Console())
+    if options.save:
+        write_report(options.save, report)
+    if options.plot:
+        write_atomic(options.plot, roofline_svg(report))
+    if form is Answer.JSON:
+        write_json(asdict(report))
+    else:
+        print("\n".join(report_lines(report, options.sort or SortKey.TIME)))
+
+
+def core_numbers(text: str | None) -> tuple[int, ...] | None:
+    """The numbers in `0,1`.
+
+    Raises:
+        CommandError: there are none.
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isdecimal() and len(part) < 5 for part in parts):
+        raise CommandError(f"--cores {text}: write the numbers of cores, as in 0,1")
+    return tuple(map(int, parts))

@@ -1,0 +1,55 @@
+"""Why a kernel stays far under its bound: what was measured, checked one after another, or that it is unexplained."""
+
+from __future__ import annotations
+
+from compiler.kernel import Kernel
+from compiler.target import Target
+from runtime.kernel_bench.limits import L2
+from runtime.kernel_bench.roofline import Bound
+
+NEEDS_REASON = 0.5
+"""A kernel under this share of its bound needs a reason; a reason is one if it brings the share up to that."""
+UNEXPLAINED = "unexplained"
+
+
+def reason_of(
+    kernel: Kernel, bound: Bound, time_ns: float, alone_ns: float, least_ns: float, target: Target
+) -> str:
+    """The reason why a kernel takes `time_ns` in a network, more than twice its bound.
+
+    `alone_ns` is its time with all that it reads in its caches, `least_ns` that of a kernel which does next to
+    nothing, in the same company: the call, its code out of the caches, the clock.
+    """
+    needed = bound.time_ns / NEEDS_REASON
+    if time_ns - least_ns <= needed:
+        return f"short: {_us(least_ns)} us go into any call in a network"
+    if alone_ns <= needed:
+        return (
+            f"cold: {_us(alone_ns)} us with all in its caches, which the others of the network displace "
+            f"({_kib(bound.constant_bytes)} KiB of constants, {_kib(bound.value_bytes)} KiB of values)"
+        )
+    if bound.values.name != L2 and time_ns <= needed * _with_writes(bound) / bound.time_ns:
+        return f"its result, {_kib(bound.result_bytes)} KiB, leaves the L2: its lines are read, then written back"
+    filled = _filled(kernel, target)
+    if time_ns * filled <= needed:
+        return f"its {kernel.output[0]} channels fill {filled:.0%} of the vectors"
+    return UNEXPLAINED
+
+
+def _with_writes(bound: Bound) -> float:
+    """The bound in nanoseconds where each line of the result crosses three times: read, written, evicted."""
+    return max(bound.arithmetic_ns, bound.moving_ns + 2 * bound.result_bytes / bound.values.gb_s)
+
+
+def _filled(kernel: Kernel, target: Target) -> float:
+    """The share of the vectors over the result's channels that holds values."""
+    channels = kernel.output[0]
+    return channels / (-(-channels // target.lanes) * target.lanes)
+
+
+def _us(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e3:.3g}"
+
+
+def _kib(size_bytes: int) -> str:
+    return f"{size_bytes / 1024:,.0f}"
