@@ -30,7 +30,7 @@ OnlyPeer = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="threads to use (as the bundle is built)")
 ]
-Cores = Annotated[str | None, typer.Option("--cores", help="cores to pin to, as in 0,1 (the last ones)")]
+Cores = Annotated[str | None, typer.Option("--cores", help="the cores to keep to, as in 0,1")]
 Model = Annotated[
     Path | None, typer.Option("--model", help="the bundle's network as ONNX (model.onnx beside the bundle)")
 ]
@@ -69,6 +69,15 @@ class Options:
     table: Path | None
     sort: SortKey | None
     plot: Path | None
+
+    @property
+    def core_numbers(self) -> tuple[int, ...] | None:
+        """The cores, None where none were given.
+
+        Raises:
+            CommandError: they are no numbers.
+        """
+        return None if self.cores is None else core_numbers(self.cores)
 
     @property
     def given(self) -> list[str]:
@@ -112,7 +121,7 @@ def _bench_peers(folder: Path, options: Options, form: Answer) -> None:
     model = model_of(folder, options.model) if names else None
     subject = Subject(folder, model, names, machine=device.description())
     timing = USUAL_TIMING if options.seconds is None else Timing(runs=FEWEST_RUNS, seconds=options.seconds)
-    result = measure(subject, timing, options.threads, core_numbers(options.cores), Console())
+    result = measure(subject, timing, options.threads, options.core_numbers, Console())
     if options.save:
         write_benchmark(options.save, result)
     if form is Answer.JSON:
@@ -135,7 +144,7 @@ def _bench_kernels(folder: Path, options: Options, form: Answer) -> None:
     peers = {"--peers": options.peers or None, "--peer": options.peer, "--seconds": options.seconds}
     refuse(peers, "does not go with --kernels, which has its own comparison")
     given, placement = kernels_of_bundle(
-        folder, options.model, options.table, options.threads, core_numbers(options.cores)
+        folder, options.model, options.table, options.threads, options.core_numbers
     )
     report = measure_kernels(given, placement, Console())
     if options.save:
@@ -148,14 +157,12 @@ def _bench_kernels(folder: Path, options: Options, form: Answer) -> None:
         print("\n".join(report_lines(report, options.sort or SortKey.TIME)))
 
 
-def core_numbers(text: str | None) -> tuple[int, ...] | None:
+def core_numbers(text: str) -> tuple[int, ...]:
     """The numbers in `0,1`.
 
     Raises:
-        CommandError: there are none.
+        CommandError: it does not hold numbers alone.
     """
-    if text is None:
-        return None
     parts = text.split(",")
     if not all(part.isdecimal() and len(part) < 5 for part in parts):
         raise CommandError(f"--cores {text}: write the numbers of cores, as in 0,1")

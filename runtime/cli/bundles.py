@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from runtime.cli.bench import Cores, Threads, core_numbers
 from runtime.cli.common import Answer, AnswerFormat, command, write_json
 
 app = typer.Typer(
@@ -20,18 +21,22 @@ Folder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder of a 
 def run(
     bundle: Folder,
     inputs: Annotated[list[str], typer.Argument(metavar="ARRAY.npy|IMAGE.png", help="what to classify")],
+    threads: Threads = None,
+    cores: Cores = None,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Run a bundle on images or arrays by its own runner, which needs numpy and TVM's runtime libraries only.
 
     Images and uint8 arrays are preprocessed as the manifest says; float32 arrays are given to the network as they are.
 
-    Example: onepath bundle run runs/quickstart/bundle shirt.png
+    Example: onepath bundle run runs/quickstart/bundle shirt.png --threads 1 --cores 0
     """
     from runtime.bundle import run_bundle
 
-    arguments = [*inputs, "--json"] if form is Answer.JSON else list(inputs)
-    code, out, errors = run_bundle(bundle, arguments)
+    options = [f"--threads={threads}"] if threads is not None else []
+    options += [f"--cores={','.join(map(str, core_numbers(cores)))}"] if cores is not None else []
+    options += ["--json"] if form is Answer.JSON else []
+    code, out, errors = run_bundle(bundle, [*options, "--", *inputs])
     sys.stdout.write(out)
     sys.stderr.write(errors)
     if code:

@@ -114,7 +114,7 @@ def _roofs(axes: _Axes, limits: Limits) -> Iterator[Shape]:
         start = max(10**axes.low_x, 10**axes.low_y / level.gb_s)
         yield line(*axes.at(start, start * level.gb_s), *axes.at(ridge, limits.peak_gflops), "roof")
         x, y = axes.at(start, start * level.gb_s)
-        yield label(x + 6, y - 8, f"{level.name} {level.gb_s:.0f} GB/s", "roof-name")
+        yield label(x + 14, y - 3, f"{level.name} {level.gb_s:.0f} GB/s", "roof-name")
 
 
 def _dot(axes: _Axes, kernel: KernelBench, share_of_network: float) -> Iterator[Shape]:

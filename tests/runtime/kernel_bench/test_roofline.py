@@ -1,0 +1,72 @@
+"""The bound of a kernel is the longer of its arithmetic and of moving its tensors, each from where it lies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from compiler.kernel import parse
+from compiler.target import Target
+from runtime.kernel_bench.reasons import UNEXPLAINED, reason_of
+from runtime.kernel_bench.roofline import bound_of
+from tests.runtime.kernel_bench.reports import LIMITS
+
+CONV = parse(
+    "f32 nhwc (64x14x14) conv(%0, out=384, kernel=1, stride=1, padding=0, dilation=1, groups=1, bias=true)"
+)
+LINEAR = parse("f32 nhwc (1280) linear(%0, out=1000, bias=true)")
+POOL = parse("f32 nhwc (1280x7x7) global_pool(%0)")
+WIDE = parse(
+    "f32 nhwc (24x112x112) conv(%0, out=24, kernel=1, stride=1, padding=0, dilation=1, groups=1, bias=true)"
+)
+TARGET = Target("host", "znver4", "x86_64-unknown-linux-gnu", vector_bits=512, registers=32)
+
+
+def test_a_convolution_is_bound_by_arithmetic() -> None:
+    bound = bound_of(CONV, LIMITS, 14 << 20)
+    assert bound.flops == 2 * 64 * 384 * 14 * 14
+    assert bound.time_ns == pytest.approx(bound.flops / 100.0)
+    assert (bound.limit, bound.values.name, bound.constants.name) == ("arithmetic", "L2", "L3")
+    assert bound.intensity == pytest.approx(bound.flops / CONV.bytes_moved)
+
+
+def test_a_linear_layer_is_bound_by_where_its_constants_lie() -> None:
+    constants, values = 4 * (1280 * 1000 + 1000), 4 * (1280 + 1000)
+    near = bound_of(LINEAR, LIMITS, 14 << 20)
+    assert near.time_ns == pytest.approx(constants / 50.0 + values / 100.0)
+    assert near.limit == "L3"
+    far = bound_of(LINEAR, LIMITS, 64 << 20)
+    assert far.time_ns == pytest.approx(constants / 10.0 + values / 100.0)
+    assert far.limit == "memory"
+
+
+def test_values_come_from_the_level_that_holds_them_together() -> None:
+    assert bound_of(POOL, LIMITS, 0).values.name == "L2"
+    wide = bound_of(WIDE, LIMITS, 0)
+    assert wide.value_bytes == 2 * 4 * 24 * 112 * 112
+    assert wide.values.name == "L3"
+
+
+def test_reasons_are_checked_one_after_another() -> None:
+    bound = bound_of(CONV, LIMITS, 14 << 20)
+    time_ns = 2.5 * bound.time_ns
+    assert reason_of(CONV, bound, time_ns, time_ns, 0.6 * bound.time_ns, TARGET).startswith(
+        "short: 57.8 us go"
+    )
+    cold = reason_of(CONV, bound, time_ns, 1.5 * bound.time_ns, 100.0, TARGET)
+    assert cold.startswith("cold: 145 us with all in its caches")
+    assert "98 KiB of constants, 343 KiB of values" in cold
+    assert reason_of(CONV, bound, time_ns, time_ns, 100.0, TARGET) == UNEXPLAINED
+
+
+def test_writing_and_half_filled_vectors_are_reasons() -> None:
+    bound = bound_of(WIDE, replace(LIMITS, peak_gflops=1e4), 0)
+    three_ways = bound.moving_ns + 2 * bound.result_bytes / 50.0
+    said = reason_of(WIDE, bound, 2 * three_ways, 2 * three_ways, 100.0, TARGET)
+    assert said == "its result, 1,176 KiB, leaves the L2: its lines are read, then written back"
+    bound = bound_of(WIDE, LIMITS, 0)
+    time_ns = 2.6 * bound.time_ns
+    assert (
+        reason_of(WIDE, bound, time_ns, time_ns, 100.0, TARGET) == "its 24 channels fill 75% of the vectors"
+    )
