@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from math import prod
 from pathlib import Path
 from statistics import mean
@@ -27,7 +28,7 @@ from runtime.measure import probe_noise
 from runtime.price_kernels import price
 from runtime.price_log import Price, PriceLog, keep_networks, unmeasured
 from runtime.recorded_table import table_from_records
-from runtime.records import Record, Records, best_of, digest, key_of
+from runtime.records import Record, Records, best_of, digest, key_of, seconds_spent
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Workers
 
@@ -49,11 +50,12 @@ def profile_space(
     progress: Progress | None = None,
     seed: int = 0,
     fresh: bool = False,
+    begun: datetime | None = None,
 ) -> LatencyTable:
     """The latency table of all kernels of a flattened space.
 
     `records` is the database to keep measurements in (the user's own, if None). With `fresh`, prices that it
-    holds are measured anew.
+    holds are measured anew. What was spent on tuning since `begun` is part of the budget.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -74,6 +76,7 @@ def profile_space(
             weights=weights,
             progress=progress,
             fresh=fresh,
+            begun=begun,
         )
 
 
@@ -98,12 +101,14 @@ def profile(
     weights: Mapping[str, float] | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
+    begun: datetime | None = None,
 ) -> LatencyTable:
     """Tune what is missing, price every kernel, fit the model on the sample networks.
 
     Where the budget ends early, kernels that were not tried are priced with their default schedules. All that
     is measured goes into the records at once, and nothing that they hold is measured again, but prices and
-    networks are with `fresh`. The table is what `table_from_records` reads from them.
+    networks are with `fresh`. What was spent on tuning since `begun` is part of the budget. The table is what
+    `table_from_records` reads from the records.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -115,6 +120,7 @@ def profile(
         if noise.noisy:
             said.note(f"the machine is busy (spread {noise.spread:.2f}, stolen time {noise.steal:.0%})")
         tuning_s = None if budget_s is None else TUNING_SHARE * budget_s
+        tuning_s = _left(tuning_s, kernels, target, records, begun)
         footprint = round(mean(map(_footprint, sample_plans))) if sample_plans else None
         tune(
             kernels,
@@ -159,10 +165,12 @@ def tune_network(
     budget_s: float | None = None,
     trials: int | None = None,
     progress: Progress | None = None,
+    begun: datetime | None = None,
 ) -> LatencyTable:
     """Tune the kernels of one network further; its own latency table, with the model of the space's.
 
-    Kernels whose schedule stays keep the price of `table`, those that changed are priced anew.
+    Kernels whose schedule stays keep the price of `table`, those that changed are priced anew. What was spent
+    since `begun` is part of the budget.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -176,7 +184,7 @@ def tune_network(
             target,
             database,
             trials=trials or WINNER_TRIALS,
-            budget_s=budget_s,
+            budget_s=_left(budget_s, kernels, target, database, begun),
             weights=counts,
             footprint_bytes=_footprint(plan),
             progress=progress,
@@ -194,6 +202,19 @@ def tune_network(
     entries = _entries(prices, schedules, rows)
     entries |= {name: table.entries[name] for name in held if held[name] == schedules[name]}
     return msgspec.structs.replace(table, entries=entries, records=digest(best.values()))
+
+
+def _left(
+    budget_s: float | None,
+    kernels: Mapping[str, Kernel],
+    target: Target,
+    records: Records,
+    begun: datetime | None,
+) -> float | None:
+    """What is left of a budget for tuning, of which some was spent by runs that were interrupted."""
+    if budget_s is None or begun is None:
+        return budget_s
+    return max(0.0, budget_s - seconds_spent(records.rows(kernels, key_of(target)), begun))
 
 
 def _footprint(plan: Plan) -> int:

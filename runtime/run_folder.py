@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ class RunFolder:
         if not same:
             write_atomic(path, inputs)
         return same
+
+    def begun(self, stage: str) -> datetime:
+        """When a stage that was begun was first begun from its present inputs."""
+        return datetime.fromtimestamp((self.path / "stages" / f"{stage}.begun").stat().st_mtime, UTC)
 
     def finish(self, stage: str, inputs: str, outputs: Iterable[str], seconds: float) -> None:
         """Record that a stage is done; `outputs` are files below the folder."""

@@ -193,6 +193,7 @@ def _profile(run: Run) -> tuple[str, ...]:
         trials=run.experiment.target.trials,
         progress=run.progress,
         fresh=run.anew,
+        begun=run.folder.begun("profile") if run.resume else None,
     )
     write_table(run.folder / run.table_file, table)
     return (run.table_file,)
@@ -376,6 +377,7 @@ def _tune(run: Run) -> tuple[str, ...]:
         budget_s=winner_budget_s(run),
         trials=run.experiment.target.trials,
         progress=run.progress,
+        begun=run.folder.begun("tune") if run.resume else None,
     )
     write_table(run.folder / run.tuning_file, table)
     return (run.tuning_file,)

@@ -23,6 +23,7 @@ from runtime.records.record import (
     digest,
     fastest,
     key_of,
+    seconds_spent,
 )
 from runtime.records.salvage import salvage
 
@@ -38,6 +39,7 @@ __all__ = [
     "best_of",
     "fastest",
     "digest",
+    "seconds_spent",
     "Records",
     "Taken",
     "default_path",

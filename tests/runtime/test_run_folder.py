@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runtime.run_folder import RunFolder, digest
@@ -34,3 +35,13 @@ def test_a_damaged_state_is_no_state(tmp_path: Path) -> None:
     state = tmp_path / "stages/work.json"
     state.write_text(state.read_text().replace("inputs", "outputs", 1))
     assert folder.record("work") is None
+
+
+def test_a_stage_that_goes_on_keeps_when_it_was_begun(tmp_path: Path) -> None:
+    folder, begun = RunFolder(tmp_path), tmp_path / "stages/work.begun"
+    assert not folder.begin("work", "inputs")
+    os.utime(begun, (1000, 1000))
+    assert folder.begin("work", "inputs")
+    assert folder.begun("work").timestamp() == 1000
+    assert not folder.begin("work", "other inputs")
+    assert folder.begun("work").timestamp() > 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from runtime import fit_latency, price_kernels
 from runtime.device import Noise, host
 from runtime.price_kernels import PASSES, price
 from runtime.price_log import Price, PriceLog
-from runtime.profiler import profile
+from runtime.profiler import _left, profile
 from runtime.recorded_table import MissingPrices, table_from_records
 from runtime.records import NetworkRecord, PriceRecord, Record, Records, key_of
 from tests.compiler.codegen.plans import mobile
@@ -179,3 +180,15 @@ def test_a_profile_is_the_view_and_measures_nothing_twice(
     monkeypatch.setattr(price_kernels, "_price_group", measured)
     monkeypatch.setattr(fit_latency, "measure_plans", measured)
     assert profile(KERNELS, target, records, sample_plans=PLANS, trials=1) == table
+
+
+def test_a_budget_that_was_spent_is_not_spent_again(records: Records, target: Target) -> None:
+    name, begun = next(iter(KERNELS)), datetime(2026, 1, 1, tzinfo=UTC)
+    schedules = pools(target)[name]
+    records.add_all(
+        Record(name, key_of(target), schedule, (5,), measured=(begun + timedelta(seconds=second)).isoformat())
+        for schedule, second in zip(schedules, (4, 7), strict=True)
+    )
+    left = [_left(budget, KERNELS, target, records, begun) for budget in (60.0, 5.0, None)]
+    assert left == [53.0, 0.0, None]
+    assert _left(60.0, KERNELS, target, records, None) == 60.0

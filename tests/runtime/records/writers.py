@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
@@ -11,11 +12,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from runtime.cli import main
 from runtime.records import Records, RecordsProblem
 from tests.runtime.records.rows import record, relu
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.runtime.records.writers"])
+PROCESSES.set_forkserver_preload(["tests.runtime.records.writers", "runtime.profiler"])
 
 
 def started(task: Callable[..., None], *arguments: object) -> tuple[Any, Connection]:
@@ -73,3 +75,10 @@ def fill(path: Path, limit: int, answers: Connection) -> None:
         write_for_ever(path, 1, answers)
     except RecordsProblem as problem:
         answers.send(str(problem))
+
+
+def profile(folder: Path) -> None:
+    """`onepath profile` of the space in a folder."""
+    command = ["profile", folder / "small.space", "--target", "box", "--out", folder / "out"]
+    sys.argv = ["onepath", *map(str, command), "--records", str(folder / "r.sqlite")]
+    main()
