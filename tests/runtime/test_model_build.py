@@ -19,6 +19,7 @@ from runtime.bundle import verify
 from runtime.checked_bundle import WrongAnswers
 from runtime.model_build import build_model, read, reference_of
 from runtime.peers import onnxruntime
+from tests.compiler.codegen.light_models import light_model
 
 pytestmark = pytest.mark.tvm
 
@@ -92,6 +93,16 @@ def test_a_tuned_bundle_has_a_table_and_records(tmp_path: Path) -> None:
     assert set(built.plan.kernels) <= set(built.table.entries)
     assert json.loads((out / "tuning" / "host.json").read_text())["schema"] == "onepath.latency/1"
     assert (tmp_path / "records.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet50", "squeezenet", "shufflenet"])
+def test_networks_of_the_field_answer_as_in_onnx_runtime(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "light.onnx"
+    onnx.save(light_model(name), path)
+    built = build_model(path, device.host(), tmp_path / "out", trials=0)
+    assert built.bundle.manifest.numerical_check["reference"] == "onnxruntime"
+    assert built.bundle.manifest.numerical_check["max_relative_error"] <= 1e-4
 
 
 def test_wrong_answers_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

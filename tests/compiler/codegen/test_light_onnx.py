@@ -12,8 +12,11 @@ import pytest
 
 from compiler.codegen.from_onnx import from_onnx, read_model
 from compiler.codegen.onnx_reader import OnnxProblem
+from compiler.codegen.schedules import template_of
 from compiler.codegen.to_onnx import to_onnx
 from compiler.ir.graph import Network
+from compiler.passes.fold import for_inference
+from compiler.passes.fuse import fuse
 from tests.compiler.codegen.light_models import FOLDER, inputs_for, light_model, run
 
 ANGLE = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
@@ -48,6 +51,24 @@ def test_networks_of_the_field(name: str, counts: dict[str, int]) -> None:
     model = light_model(name)
     network = agreeing(model, inputs_for(model, 2))
     assert counts.items() <= operators(network).items()
+
+
+@pytest.mark.parametrize(
+    ("name", "templates"),
+    [
+        ("resnet50", {"dense", "window", "mean", "rows"}),
+        ("squeezenet", {"dense", "window", "concat", "mean", "rows"}),
+        ("shufflenet", {"dense", "window", "shuffle", "concat", "mean", "rows"}),
+    ],
+)
+def test_no_kernel_changes_the_layout(name: str, templates: set[str]) -> None:
+    """Images are channels last throughout; nothing but concatenations and shuffles of channels moves elements."""
+    network, parameters = from_onnx(light_model(name))
+    kernels = fuse(for_inference(network, parameters)[0]).kernels
+    assert all(signature.startswith("f32 nhwc ") for signature in kernels)
+    assert {template_of(kernel).name.partition("/")[0] for kernel in kernels.values()} == templates
+    moving = {kernel.steps[0].operator for kernel in kernels.values() if not kernel.macs}
+    assert moving <= {"concat", "channel_shuffle", "max_pool", "avg_pool", "global_pool", "softmax"}
 
 
 @pytest.mark.parametrize("name", ["bvlc_alexnet", "inception_v1", "zfnet512"])
