@@ -341,9 +341,9 @@ def placement(
         raise BundleProblem(f"{count} threads are asked for; give at least 1")
     if count > built:
         unit = "thread" if built == 1 else "threads"
+        again = f"onepath build MODEL.onnx --threads {count}, or FILE.space --set target.threads={count}"
         raise BundleProblem(
-            f"the bundle was built for {built} {unit}, and {count} are asked for; its work is shared out among "
-            f"{built} at most: build it again for {count} threads"
+            f"the bundle was built for {built} {unit}, and {count} are asked for; build it for as many ({again})"
         )
     if chosen and len(chosen) < count:
         raise BundleProblem(f"{count} threads on {len(chosen)} of the cores; name as many cores as threads")

@@ -28,6 +28,11 @@ def reason_of(
             f"cold: {_us(alone_ns)} us with all in its caches, which the others of the network displace "
             f"({_kib(bound.constant_bytes)} KiB of constants, {_kib(bound.value_bytes)} KiB of values)"
         )
+    if alone_ns - least_ns <= needed:
+        return (
+            f"short and cold: {_us(alone_ns)} us with all in its caches, and {_us(least_ns)} us of that "
+            "go into any call in a network"
+        )
     if bound.values.name != L2 and time_ns <= needed * _with_writes(bound) / bound.time_ns:
         return f"its result, {_kib(bound.result_bytes)} KiB, leaves the L2: its lines are read, then written back"
     filled = _filled(kernel, target)

@@ -52,7 +52,8 @@ class KernelBench:
 class KernelReport:
     """All distinct kernels of a bundle, the limits they are held against, and what is compared with.
 
-    `others` are the versions of the programs in `layers_us`, `left_out` those that are not there, and why;
+    `least_us` is the time of a kernel that does next to nothing, in the same company: what any call costs. `others`
+    are the versions of the programs in `layers_us`, `left_out` those that are not there, and why;
     `elsewhere_us` is what they spend between the layers, such as on changing layouts.
     """
 
@@ -62,6 +63,7 @@ class KernelReport:
     kernels: tuple[KernelBench, ...]
     machine: dict[str, Any]
     noise: dict[str, Any]
+    least_us: float
     others: dict[str, str] = field(default_factory=dict)
     elsewhere_us: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)

@@ -68,7 +68,7 @@ def _sums(report: KernelReport) -> Iterator[str]:
     bound_us = sum(kernel.calls * kernel.bound_us for kernel in report.kernels)
     yield (
         f"all calls: {report.total_us / 1e3:.3f} ms, by default schedules {default_us / 1e3:.3f} ms, "
-        f"bound {bound_us / 1e3:.3f} ms"
+        f"bound {bound_us / 1e3:.3f} ms; a call that does next to nothing takes {_us(report.least_us)} us"
     )
     for name, version in report.others.items():
         layers_us = sum(kernel.calls * kernel.layers_us.get(name, 0.0) for kernel in report.kernels)

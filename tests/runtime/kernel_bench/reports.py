@@ -27,7 +27,7 @@ def report() -> KernelReport:
             layers_us={"onnxruntime": 21.0}, reason="unexplained"),
     )  # fmt: skip
     return KernelReport(
-        "tiny", 1, LIMITS, kernels, {"processor": "x"}, {"noisy": False},
+        "tiny", 1, LIMITS, kernels, {"processor": "x"}, {"noisy": False}, 0.3,
         others={"onnxruntime": "1.31.1", "oneDNN": "of torch 2.13.0"}, elsewhere_us={"onnxruntime": 7.0},
         left_out={"ncnn": "not installed: pip install ncnn"},
     )  # fmt: skip

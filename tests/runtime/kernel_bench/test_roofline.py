@@ -57,6 +57,8 @@ def test_reasons_are_checked_one_after_another() -> None:
     cold = reason_of(CONV, bound, time_ns, 1.5 * bound.time_ns, 100.0, TARGET)
     assert cold.startswith("cold: 145 us with all in its caches")
     assert "98 KiB of constants, 343 KiB of values" in cold
+    both = reason_of(CONV, bound, time_ns, 2.2 * bound.time_ns, 0.3 * bound.time_ns, TARGET)
+    assert both.startswith("short and cold: 212 us with all in its caches, and 28.9 us of that")
     assert reason_of(CONV, bound, time_ns, time_ns, 100.0, TARGET) == UNEXPLAINED
 
 
