@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
 from compiler.target import Target
-from runtime import fit_latency, price_kernels
+from runtime import profiler
 from runtime.device import Noise, host
 from runtime.price_kernels import PASSES, price
 from runtime.price_log import Price, PriceLog
@@ -174,11 +175,9 @@ def test_a_profile_is_the_view_and_measures_nothing_twice(
     assert table == table_from_records(KERNELS, target, records)
     assert len(table.model.samples) == 3
 
-    def measured(*arguments: object, **options: object) -> None:
-        raise AssertionError("measured twice")
-
-    monkeypatch.setattr(price_kernels, "_price_group", measured)
-    monkeypatch.setattr(fit_latency, "measure_plans", measured)
+    monkeypatch.setattr(profiler, "Workers", lambda threads: nullcontext(Machine(0)))
+    monkeypatch.setattr(profiler, "probe_noise", lambda target, worker: QUIET)
+    monkeypatch.setattr(profiler, "fit", None)
     assert profile(KERNELS, target, records, sample_plans=PLANS, trials=1) == table
 
 
