@@ -22,7 +22,7 @@ from runtime import bundle as bundles
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.bench_turns import USUAL_TIMING, Timing, Turns, paired_ratio, take_turns
 from runtime.benchmark import Benchmark, KernelRow, PeerResult, latency, relative_error
-from runtime.bundle_runner import BundleProblem, placement
+from runtime.bundle_runner.manifest import BundleProblem, placement
 from runtime.console import Progress, Silent
 from runtime.peers import PEERS, USUAL, Peer, absence, peer
 

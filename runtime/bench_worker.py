@@ -41,7 +41,7 @@ def _load_bundle(setup: Mapping[str, Any]) -> Run:
 
 def _load_library(setup: Mapping[str, Any]) -> Run:
     """A compiled network beside TVM's installed runtime libraries: the way a bundle will run it."""
-    from runtime.bundle_runner import Model
+    from runtime.bundle_runner.model import Model
 
     run: Run = Model(
         Path(setup["folder"]), tuple(setup["shape"]), setup["threads"], Path(setup["library"])

@@ -26,8 +26,9 @@ from typing import Any
 
 import msgspec
 
-from runtime import bundle_runner
-from runtime.bundle_runner import SCHEMA
+from runtime.bundle_runner import manifest as checks
+from runtime.bundle_runner.manifest import SCHEMA
+from runtime.bundle_runner.source import runner_source
 from runtime.files import FileProblem, canonical_json, read_bytes, read_json, write_atomic, write_json
 
 RUNTIME_LIBRARIES = {"tvm_ffi": "libtvm_ffi.so", "tvm": "libtvm_runtime.so"}
@@ -108,7 +109,7 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
     Raises:
         FileProblem: the model or TVM's runtime libraries are missing, or the place cannot be written.
     """
-    contents = {"model.so": read_bytes(model), "runner.py": read_bytes(Path(bundle_runner.__file__))}
+    contents = {"model.so": read_bytes(model), "runner.py": runner_source().encode()}
     contents |= _runtime_files()
     files = {
         name: FileEntry(hashlib.sha256(data).hexdigest(), len(data))
@@ -188,8 +189,8 @@ def verify(folder: Path) -> Bundle:
     manifest = read_manifest(folder)
     for name, entry in manifest.files.items():
         try:
-            bundle_runner.check_file(folder, name, asdict(entry))
-        except bundle_runner.BundleProblem as problem:
+            checks.check_file(folder, name, asdict(entry))
+        except checks.BundleProblem as problem:
             raise FileProblem(folder, str(problem), "do not use it") from None
     return Bundle(folder, manifest)
 
@@ -227,8 +228,8 @@ def run_bundle(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
     """
     bundle = verify(folder)
     try:
-        bundle_runner.check_machine(asdict(bundle.manifest))
-    except bundle_runner.BundleProblem as problem:
+        checks.check_machine(asdict(bundle.manifest))
+    except checks.BundleProblem as problem:
         raise FileProblem(folder, str(problem), "build it for this machine") from None
     command = [sys.executable, "-I", "-B", str(folder / "runner.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -259,4 +260,4 @@ def needed_features(llvm_features: Sequence[str], checked_here: bool = False) ->
     was then not used (a virtual machine hides some features of the processor it is named for).
     """
     flags = {LINUX_FLAGS[name] for name in llvm_features if name in LINUX_FLAGS}
-    return tuple(sorted(flags & bundle_runner.cpu_features() if checked_here else flags))
+    return tuple(sorted(flags & checks.cpu_features() if checked_here else flags))

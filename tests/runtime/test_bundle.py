@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import errno
 import json
@@ -17,8 +18,11 @@ import pytest
 import tiny_model
 from PIL import Image
 
-from runtime import bundle_runner
 from runtime.bundle import needed_features, run_bundle, verify, write_bundle
+from runtime.bundle_runner.command import softmax
+from runtime.bundle_runner.inputs import read_input
+from runtime.bundle_runner.manifest import BundleProblem, placement, read_manifest
+from runtime.bundle_runner.source import runner_source
 from runtime.files import FileProblem, write_json
 
 pytestmark = pytest.mark.tvm
@@ -40,7 +44,7 @@ def image() -> np.ndarray[Any, Any]:
 
 
 def probabilities(image: np.ndarray[Any, Any]) -> dict[str, float]:
-    chances = bundle_runner.softmax(tiny_model.expected(image[None])[0])
+    chances = softmax(tiny_model.expected(image[None])[0])
     return dict(zip(tiny_model.manifest().labels, chances.tolist(), strict=True))
 
 
@@ -107,9 +111,7 @@ def test_wrong_input_is_a_message(made: Path, tmp_path: Path, array: Any, messag
 def test_images_are_fitted(tmp_path: Path) -> None:
     scale = {"scale": 1 / 255, "mean": [0.0], "std": [1.0]}
     Image.fromarray(np.full((8, 16), 51, np.uint8)).save(tmp_path / "a.png")
-    values = bundle_runner.read_input(
-        tmp_path / "a.png", {"input": {"shape": [1, 1, 4, 4]}, "preprocessing": scale}
-    )
+    values = read_input(tmp_path / "a.png", {"input": {"shape": [1, 1, 4, 4]}, "preprocessing": scale})
     assert values.shape == (1, 1, 1, 4, 4)
     np.testing.assert_allclose(values, 0.2, rtol=1e-6)
 
@@ -126,8 +128,8 @@ def test_every_changed_file_is_refused(bundle: Path) -> None:
             (bundle / name).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             with pytest.raises(FileProblem):
                 verify(bundle)
-            with pytest.raises(bundle_runner.BundleProblem):
-                bundle_runner.read_manifest(bundle)
+            with pytest.raises(BundleProblem):
+                read_manifest(bundle)
         (bundle / name).unlink()
         with pytest.raises(FileProblem):
             run_bundle(bundle, ["x.npy"])
@@ -158,8 +160,8 @@ def test_a_linked_folder_is_refused(bundle: Path, tmp_path: Path) -> None:
     (bundle / "lib").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileProblem, match="no plain file"):
         verify(bundle)
-    with pytest.raises(bundle_runner.BundleProblem, match="no plain file"):
-        bundle_runner.read_manifest(bundle)
+    with pytest.raises(BundleProblem, match="no plain file"):
+        read_manifest(bundle)
 
 
 def test_a_bundle_may_be_reached_through_a_link(made: Path, tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_a_processor_without_a_feature_is_told(made: Path, tmp_path: Path) -> No
 
 def test_features_are_named_as_linux_does(monkeypatch: pytest.MonkeyPatch) -> None:
     assert needed_features(["avx512vnni", "sse4.1", "fast-lzcnt"]) == ("avx512_vnni", "sse4_1")
-    monkeypatch.setattr("runtime.bundle_runner.cpu_features", lambda: frozenset(["sse4_1"]))
+    monkeypatch.setattr("runtime.bundle_runner.manifest.cpu_features", lambda: frozenset(["sse4_1"]))
     assert needed_features(["avx512vnni", "sse4.1"], checked_here=True) == ("sse4_1",)
 
 
@@ -209,3 +211,58 @@ def test_a_full_disk_leaves_the_old_bundle(bundle: Path, monkeypatch: pytest.Mon
         assert verify(bundle) == before
     assert [entry.name for entry in bundle.parent.iterdir()] == ["bundle"]
     assert write_bundle(bundle, model, tiny_model.manifest(network="other")).manifest.network == "other"
+
+
+def test_the_runner_is_one_file_without_a_package() -> None:
+    text = runner_source()
+    assert "runtime.bundle_runner" not in text
+    names = [node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    assert len(set(names)) == len(names), "two parts would take each other's place"
+
+
+LOAD = """
+import sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import os
+from runner import load
+model = load(Path(sys.argv[1]), threads=1, cores=(int(sys.argv[2]),))
+print(model.run(np.ones((1, 2, 8, 8), np.float32)).argmax(), *os.sched_getaffinity(0))
+"""
+
+
+def test_threads_and_cores_are_set_where_it_is_loaded(made: Path) -> None:
+    core = max(os.sched_getaffinity(0))
+    command = [sys.executable, "-B", "-c", LOAD, str(made), str(core)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    best = tiny_model.expected(np.ones((1, 2, 8, 8), np.float32)).argmax()
+    assert done.stdout.split() == [str(best), str(core)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--threads=2"],
+            "error: the bundle was built for 1 thread, and 2 are asked for; build it for as many",
+        ),
+        (["--threads=0"], "error: 0 threads are asked for; give at least 1"),
+        (["--cores=4000"], "error: core 4000 is not among those this process may use: "),
+    ],
+)
+def test_threads_and_cores_that_cannot_be_are_a_message(
+    made: Path, tmp_path: Path, image: np.ndarray[Any, Any], options: list[str], message: str
+) -> None:
+    np.save(tmp_path / "a.npy", image)
+    code, out, error = run_bundle(made, [*options, str(tmp_path / "a.npy")])
+    assert (code, out) == (2, "")
+    assert error.startswith(message)
+
+
+def test_more_threads_want_more_cores() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    assert placement(4, None, cores[:1]) == (1, tuple(cores[:1]))
+    assert placement(4, 2) == (2, ())
+    with pytest.raises(BundleProblem, match="2 threads on 1 of the cores"):
+        placement(4, 2, cores[:1] * 2)

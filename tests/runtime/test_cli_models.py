@@ -36,7 +36,8 @@ def test_a_model_is_built_and_its_bundle_runs(tmp_path: Path, monkeypatch: pytes
 
 
 def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Path) -> None:
-    from runtime.bundle_runner import BundleProblem, read_input
+    from runtime.bundle_runner.inputs import read_input
+    from runtime.bundle_runner.manifest import BundleProblem
 
     np.save(tmp_path / "x.npy", np.ones((3, 9, 7), np.uint8))
     manifest = {"input": {"shape": [1, 3, 9, 7]}, "preprocessing": {}}

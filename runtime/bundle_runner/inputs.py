@@ -1,0 +1,98 @@
+"""What a bundle takes: images and arrays of pixels, preprocessed as the manifest says, or arrays as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.bundle_runner.manifest import BundleProblem
+
+
+def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """The inputs in a file, `[N, 1, ...]`, float32 and preprocessed.
+
+    Raises:
+        BundleProblem: the file cannot be read, or does not fit the network.
+    """
+    values = _read_array(path) if path.suffix == ".npy" else _read_image(path, manifest)
+    wanted = tuple(manifest["input"]["shape"][1:])
+    if values.dtype == np.uint8:
+        _needs_preprocessing(path, manifest)
+        values = _channels_first(values, wanted)
+        values = preprocess(values, manifest) if values.shape[-3:] == wanted else values.astype(np.float32)
+    if values.dtype != np.float32:
+        raise BundleProblem(
+            f"{path} is {values.dtype}; give float32 as the network takes it, or uint8 pixels"
+        )
+    if values.shape == wanted:
+        values = values[None]
+    if values.shape[1:] != wanted:
+        raise BundleProblem(f"{path} is {list(values.shape)}, and the network takes {list(wanted)}")
+    return np.ascontiguousarray(values)[:, None]
+
+
+def _channels_first(pixels: np.ndarray[Any, Any], wanted: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Gray and colour pixels with channels last, as image programs store them, turned to channels first."""
+    if (
+        pixels.shape[-2:] == wanted[1:]
+        and wanted[0] == 1
+        and pixels.ndim in (2, 3)
+        and pixels.shape[-3:] != wanted
+    ):
+        return pixels[..., None, :, :]
+    last = (*wanted[1:], wanted[0])
+    return np.moveaxis(pixels, -1, -3) if pixels.shape[-3:] == last != wanted else pixels
+
+
+def preprocess(pixels: np.ndarray[Any, Any], manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Pixels `[..., C, H, W]` of 0 to 255 as the network takes them: scaled, mean and deviation taken out."""
+    given = manifest["preprocessing"]
+    mean, deviation = (np.asarray(given[key], np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
+    result: np.ndarray[Any, Any] = (pixels.astype(np.float32) * np.float32(given["scale"]) - mean) / deviation
+    return result.astype(np.float32)
+
+
+def _read_array(path: Path) -> np.ndarray[Any, Any]:
+    try:
+        # Mapped, so that a header which promises more than the file holds costs nothing.
+        values: np.ndarray[Any, Any] = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as problem:
+        raise BundleProblem(f"{path} is no .npy array ({problem})") from None
+    return values
+
+
+def _needs_preprocessing(path: Path, manifest: dict[str, Any]) -> None:
+    if not manifest["preprocessing"]:
+        raise BundleProblem(
+            f"{path} holds pixels, and the manifest does not say how they become the network's input; "
+            "give a .npy array of float32 that is preprocessed"
+        )
+
+
+def _read_image(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
+    _needs_preprocessing(path, manifest)
+    try:
+        from PIL import Image
+    except ImportError:
+        raise BundleProblem("images need Pillow (pip install pillow); or give a .npy array") from None
+    channels, height, width = manifest["input"]["shape"][1:]
+    try:
+        with Image.open(path) as image:
+            ready = image.convert("L" if channels == 1 else "RGB")
+            if ready.size != (width, height):
+                ready = _fit(ready, width, height)
+            return np.asarray(ready, np.uint8)
+    except (OSError, ValueError, Image.DecompressionBombError) as problem:
+        raise BundleProblem(f"{path} is no image that Pillow reads ({problem})") from None
+
+
+def _fit(image: Any, width: int, height: int) -> Any:
+    """The image scaled (bicubic) until it just covers the size, then its centre: as images are trained on."""
+    factor = max(width / image.width, height / image.height)
+    scaled = image.resize(
+        (max(width, round(image.width * factor)), max(height, round(image.height * factor))), 3
+    )
+    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
+    return scaled.crop((left, top, left + width, top + height))
