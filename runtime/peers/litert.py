@@ -12,7 +12,7 @@ from runtime.peers.packages import installed, version_of
 
 NAME = "litert"
 TITLE = "LiteRT"
-PACKAGES: tuple[str, ...] = ("ai-edge-litert", "litert-torch")
+PACKAGES: tuple[str, ...] = ("ai-edge-litert", "litert-torch", "jax")
 
 
 def available() -> bool:
