@@ -9,11 +9,9 @@ A process each keeps thread pools, memory and crashes apart.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from runtime.child import end_with_parent
 
 Run = Callable[[Any], Any]
 
@@ -100,16 +100,9 @@ def _problem(problem: Exception) -> dict[str, Any]:
     return {"problem": words[0][:500]}
 
 
-def _die_with_parent() -> None:
-    """A stopped process would outlive a parent that is killed: Linux ends it with the parent."""
-    if sys.platform == "linux":
-        set_signal_on_parents_death = 1
-        ctypes.CDLL(None).prctl(set_signal_on_parents_death, signal.SIGKILL)
-
-
 def main() -> None:
     """Answer until the input ends."""
-    _die_with_parent()
+    end_with_parent()
     sys.dont_write_bytecode = True
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what native code prints must not mix with the answers

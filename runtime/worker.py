@@ -27,6 +27,7 @@ from compiler.codegen.to_relax import NETWORK, compile_network, lower
 from compiler.kernel import Kernel, parse
 from compiler.passes.fuse import KernelCall, Plan
 from compiler.target import Target
+from runtime.child import end_with_parent
 from runtime.files import read_tensors
 
 Request = Mapping[str, Any]
@@ -261,6 +262,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 def main() -> None:
     """Keep the answers' channel to ourselves: whatever else prints goes to standard error."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if len(sys.argv) > 1 and hasattr(os, "sched_setaffinity"):

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import select
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -238,28 +234,6 @@ def test_a_contender_that_is_not_asked_stands_still(folder: Path) -> None:
             assert state.si_code == os.CLD_STOPPED
             assert len(contender.run(3)) == 3
         watchdog.cancel()
-
-
-START = """
-import json, sys
-from runtime.bench_contender import Contender
-contender = Contender("onnxruntime", json.loads(sys.argv[1]))
-print(contender._process.pid, flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.tvm
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends a process with its parent")
-def test_contenders_end_with_a_benchmark_that_is_killed(folder: Path) -> None:
-    setup = {**PEER, "model": str(folder / "model.onnx"), "cores": bench.cores(1)}
-    command = [sys.executable, "-c", START, json.dumps(setup)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        handle = os.pidfd_open(int(parent.stdout.readline()))
-        parent.kill()
-    assert select.select([handle], [], [], 10)[0], "it has ended"
-    os.close(handle)
 
 
 def test_cores_are_the_last_allowed() -> None:
