@@ -35,7 +35,7 @@ def _load_bundle(setup: Mapping[str, Any]) -> Run:
     manifest = runner.read_manifest(folder)
     runner.check_machine(manifest)
     library = Path(setup["library"]) if setup.get("library") else None
-    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library).run
+    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library, setup["cores"]).run
     return run
 
 
@@ -44,7 +44,7 @@ def _load_library(setup: Mapping[str, Any]) -> Run:
     from runtime.bundle_runner.model import Model
 
     run: Run = Model(
-        Path(setup["folder"]), tuple(setup["shape"]), setup["threads"], Path(setup["library"])
+        Path(setup["folder"]), tuple(setup["shape"]), setup["threads"], Path(setup["library"]), setup["cores"]
     ).run
     return run
 

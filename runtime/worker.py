@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from compiler.codegen.to_relax import NETWORK, compile_network, lower
 from compiler.kernel import Kernel, parse
 from compiler.passes.fuse import KernelCall, Plan
 from compiler.target import Target
+from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
 from runtime.files import read_tensors
 
@@ -260,14 +261,20 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
+def _take_cores(cores: Sequence[int]) -> None:
+    """Keep to these processors, with a thread of TVM's on each."""
+    with suppress(OSError, AttributeError):
+        os.sched_setaffinity(0, cores)
+        spread(cores, lambda: tvm_api.start_threads(len(cores)))
+
+
 def main() -> None:
     """Keep the answers' channel to ourselves: whatever else prints goes to standard error."""
     end_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    if len(sys.argv) > 1 and hasattr(os, "sched_setaffinity"):
-        with suppress(OSError):
-            os.sched_setaffinity(0, {int(core) for core in sys.argv[1].split(",")})
+    if len(sys.argv) > 1:
+        _take_cores([int(core) for core in sys.argv[1].split(",")])
     serve(sys.stdin, answers)
 
 

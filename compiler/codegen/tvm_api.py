@@ -34,6 +34,7 @@ __all__ = [
     "main_of",
     "processor_features",
     "relax",
+    "start_threads",
     "statements",
     "system_processor",
     "te",
@@ -105,6 +106,12 @@ def cpu() -> Any:
 def array(value: np.ndarray[Any, Any]) -> Array:
     """The value as a tensor of TVM's runtime (64-byte aligned, copied)."""
     return tvm.runtime.tensor(value)
+
+
+def start_threads(count: int) -> None:
+    """Start the threads that parallel loops run on, `count` with this one, instead of at the first such loop."""
+    any_core = 1  # `kBig` of tvm/runtime/threading_backend.h
+    tvm.get_global_func("runtime.config_threadpool")(any_core, count)
 
 
 def _finalize() -> Any:

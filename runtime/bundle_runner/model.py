@@ -11,19 +11,34 @@ from typing import Any
 import numpy as np
 
 from runtime.bundle_runner.manifest import BundleProblem, check_machine, placement, read_manifest
+from runtime.bundle_runner.pinning import spread
 from runtime.bundle_runner.tvm_runtime import CPU, HEADER_BYTES, Runtime, TensorValue, aligned, use_huge_pages
+
+_ANY_CORE = 1
+"""`kBig` of tvm/runtime/threading_backend.h: which cores TVM would pin to, if it were to pin."""
 
 
 class Model:
     """A loaded model. One process loads one set of runtime libraries, and not beside the `tvm` package."""
 
     def __init__(
-        self, folder: Path, shape: tuple[int, ...], threads: int, library: Path | None = None
+        self,
+        folder: Path,
+        shape: tuple[int, ...],
+        threads: int,
+        library: Path | None = None,
+        cores: Sequence[int] = (),
     ) -> None:
-        """Load `library` (the bundle's `model.so`) for inputs of `shape`, batch included."""
+        """Load `library` (the bundle's `model.so`) for inputs of `shape`, batch included.
+
+        With as many `cores` as threads, or more, each thread keeps to one of them.
+        """
         # Left to itself, TVM takes all cores, and pins its threads from the first core up.
         os.environ |= {"TVM_NUM_THREADS": str(threads), "TVM_BIND_THREADS": "0"}
         self._runtime = Runtime(folder / "lib")
+        if threads > 1:
+            start = self._runtime.function("runtime.config_threadpool")
+            spread(cores[:threads], lambda: self._runtime.call(start, _ANY_CORE, threads))
         path = (library or folder / "model.so").resolve()
         module = self._runtime.call(self._runtime.function("ffi.ModuleLoadFromFile"), str(path))
         machine = self._runtime.call(self._runtime.method(module, "vm_load_executable"))
@@ -81,7 +96,7 @@ def open_model(
 ) -> Model:
     """The model of a bundle whose manifest was read, on as many threads as it was built for unless told otherwise.
 
-    With `cores` this thread and those of the model run on these processors alone.
+    With `cores` this thread and those of the model run on these processors alone; of several threads, each on one.
 
     Raises:
         BundleProblem: it is not for this machine, or cannot run on these threads and cores.
@@ -90,4 +105,4 @@ def open_model(
     count, chosen = placement(manifest["target"]["threads"], threads, cores)
     if chosen:
         os.sched_setaffinity(0, chosen)
-    return Model(folder, tuple(manifest["input"]["shape"]), count)
+    return Model(folder, tuple(manifest["input"]["shape"]), count, cores=chosen)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "runtime.bundle_runner"
-PARTS = ("manifest", "tvm_runtime", "model", "inputs", "command")
+PARTS = ("manifest", "tvm_runtime", "pinning", "model", "inputs", "command")
 """In an order in which each uses those before it."""
 HEAD = '''"""Run this bundle: `python runner.py IMAGE.png` or `python runner.py ARRAY.npy`.
 
