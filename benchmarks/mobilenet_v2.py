@@ -93,7 +93,7 @@ def tuned(network: Network, target: Target, records: Records, budget_s: float) -
     """The latency table of the network's kernels; they are tuned where the records do not cover them."""
     kernels = chain_kernels(network.plan, target)
     for pack in sorted(PACKS.glob("*.jsonl")):
-        records.add_all(read_pack(pack.read_text(encoding="utf-8"), pack.name))
+        records.take(read_pack(pack.read_text(encoding="utf-8"), pack.name))
     covered = set(best_of(usable(records, kernels, key_of(target)))) == set(kernels)
     return profile(
         kernels,

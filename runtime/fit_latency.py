@@ -75,18 +75,13 @@ def distinct(plans: Sequence[Plan]) -> list[Plan]:
     return list(found.values())
 
 
-def fit(
-    plans: Sequence[Plan],
-    prices: Mapping[str, Price],
-    schedules: Mapping[str, Schedule],
-    target: Target,
-    workers: Workers,
-) -> Model:
+def fit(plans: Sequence[Plan], prices: Mapping[str, Price], target: Target, workers: Workers) -> Model:
     """The constant and the cost of a call, from networks measured whole.
 
     Raises:
         CannotPrice: a sample network cannot be built or run.
     """
+    schedules = {signature: price.schedule for signature, price in prices.items()}
     try:
         measured = measure_plans(plans, schedules, target, workers)
     except (WorkerFailed, BenchProblem) as failure:

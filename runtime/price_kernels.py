@@ -7,17 +7,16 @@ written, as in a network.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from compiler.codegen.schedules.template import Schedule
 from compiler.target import Target
-from runtime.price_log import Price, PriceLog
+from runtime.price_log import Item, Price, PriceLog
 from runtime.workers import Worker, WorkerFailed, Workers
 
 PASSES = 3
-"""How often each kernel is priced, with all others in between; the lowest median counts, since what
+"""How often each schedule is priced, with all others in between; the lowest median counts, since what
 disturbs a measurement only adds to it."""
 COMPANY_MS = 150.0
 LARGEST_COMPANY = 40
@@ -29,19 +28,18 @@ class CannotPrice(Exception):
 
 
 def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
-    """Every kernel's time in company, by the schedules of the log; what it holds already is not measured again.
+    """Every kernel's time in company by the best schedule of the log; what it holds already is not measured again.
 
     Raises:
         CannotPrice: a kernel that fails by itself, too.
         RecordsProblem: a price cannot be kept.
     """
-    schedules, company = log.schedules, log.company
-    signatures = sorted(schedules)
-    random.Random(0).shuffle(signatures)
-    count = max(1, round(len(signatures) / max(2, min(company, LARGEST_COMPANY))))
-    groups = [signatures[index::count] for index in range(count)]
+    items = list(log.items)
+    random.Random(0).shuffle(items)
+    count = max(1, round(len(items) / max(2, min(log.company, LARGEST_COMPANY))))
+    groups = [items[index::count] for index in range(count)]
     groups = [group for group in groups if any(log.lacks(number, group) for number in range(PASSES))]
-    requests = [_group_request(str(index), group, schedules, target) for index, group in enumerate(groups)]
+    requests = [_group_request(str(index), group, target) for index, group in enumerate(groups)]
     seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
     built: dict[int, Worker] = {}
     failures: dict[int, WorkerFailed] = {}
@@ -51,7 +49,7 @@ def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
         else:
             built[index] = worker
     for index, failure in failures.items():
-        raise _culprit(groups[index], schedules, target, workers, failure)
+        raise _culprit(groups[index], target, workers, failure)
     for number in range(PASSES):
         for index, worker in sorted(built.items()):
             if log.lacks(number, groups[index]):
@@ -61,40 +59,32 @@ def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
     return log.lowest()
 
 
-def _group_request(
-    name: str, group: Sequence[str], schedules: Mapping[str, Schedule], target: Target
-) -> dict[str, object]:
-    kernels = [[signature, schedules[signature].text] for signature in group]
+def _group_request(name: str, group: Sequence[Item], target: Target) -> dict[str, object]:
+    kernels = [[signature, schedule.text] for signature, schedule in group]
     return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
 
 
-def _price_group(name: str, group: Sequence[str], worker: Worker) -> dict[str, Price]:
+def _price_group(name: str, group: Sequence[Item], worker: Worker) -> dict[Item, Price]:
     request = {"do": "measure", "name": name, "lines": 0, "milliseconds": COMPANY_MS}
     try:
         rows = np.array(worker.ask(request)["times"], dtype=np.float64)
     except WorkerFailed as failure:
         raise CannotPrice(
-            f"kernels could not be run in turns: {failure.reason}; the first is {group[0]}"
+            f"kernels could not be run in turns: {failure.reason}; the first is {group[0][0]}"
         ) from None
     middles, slow = np.median(rows, axis=0), np.quantile(rows, 0.9, axis=0)
     return {
-        signature: Price(float(middle), float(late) / max(float(middle), 1.0))
-        for signature, middle, late in zip(group, middles, slow, strict=True)
+        item: Price(item[1], float(middle), float(late) / max(float(middle), 1.0))
+        for item, middle, late in zip(group, middles, slow, strict=True)
     }
 
 
-def _culprit(
-    group: Sequence[str],
-    schedules: Mapping[str, Schedule],
-    target: Target,
-    workers: Workers,
-    failure: WorkerFailed,
-) -> CannotPrice:
+def _culprit(group: Sequence[Item], target: Target, workers: Workers, failure: WorkerFailed) -> CannotPrice:
     """The kernel because of which a group could not be built."""
-    for signature in group:
+    for item in group:
         try:
-            workers.first.ask(_group_request("one", [signature], schedules, target), BUILD_S_A_KERNEL)
+            workers.first.ask(_group_request("one", [item], target), BUILD_S_A_KERNEL)
             workers.first.ask({"do": "forget", "name": "one"})
         except WorkerFailed as alone:
-            return CannotPrice(f"kernel {signature} cannot be built: {alone.reason}")
+            return CannotPrice(f"kernel {item[0]} cannot be built: {alone.reason}")
     return CannotPrice(f"{len(group)} kernels cannot be built together: {failure.reason}")

@@ -1,8 +1,8 @@
 """Prices and whole networks on their way into the records: kept as they are measured, asked for before they are.
 
-A kernel is priced in several passes, each a row of its own, so that an interrupted profile goes on with the
-pass it was in. What is held stays: where a group is run again because one of its kernels is new, the others
-keep the prices that other tables were made of.
+A schedule of a kernel is priced in several passes, each a row of its own, so that an interrupted profile goes
+on with the pass it was in. What is held stays: where a group is run again because one of its kernels is new,
+the others keep the prices that other tables were made of.
 """
 
 from __future__ import annotations
@@ -16,18 +16,23 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.device import Noise
 from runtime.records import COMPANY, NetworkRecord, PriceRecord, Records, key_of
+from runtime.shortlist import Shortlists
+
+Item = tuple[str, Schedule]
+"""What is priced: the signature of a kernel, and one of its schedules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A kernel in company: the median of its runs in nanoseconds, and p90 / p50."""
+    """A kernel in company by a schedule: the median of its runs in nanoseconds, and p90 / p50."""
 
+    schedule: Schedule
     median_ns: float
     spread: float
 
 
 class PriceLog:
-    """The passes in which kernels are priced with their schedules; `company` is what a network has of kernels.
+    """The passes in which the shortlisted schedules are priced; `company` is what a network has of kernels.
 
     With `fresh`, what the records hold already counts for nothing and is replaced.
 
@@ -39,41 +44,43 @@ class PriceLog:
         self,
         records: Records,
         target: Target,
-        schedules: Mapping[str, Schedule],
+        shortlists: Shortlists,
         company: int,
         noise: Noise,
         *,
         fresh: bool = False,
     ) -> None:
-        self.records, self.schedules, self.company, self.noise = records, schedules, company, noise
+        self.records, self.company, self.noise = records, company, noise
+        self.items = [(name, schedule) for name in sorted(shortlists) for schedule in shortlists[name]]
         self._key = key_of(target)
-        self._passes: dict[str, dict[str, Price]] = {}
-        for row in [] if fresh else records.prices(schedules, self._key):
-            if row.schedule == schedules[row.signature]:
+        self._passes: dict[str, dict[Item, Price]] = {}
+        wanted = set(self.items)
+        for row in [] if fresh else records.prices(shortlists, self._key):
+            if (row.signature, row.schedule) in wanted:
                 held = self._passes.setdefault(row.context, {})
-                held[row.signature] = Price(row.median_ns, row.spread)
+                held[row.signature, row.schedule] = Price(row.schedule, row.median_ns, row.spread)
 
-    def lacks(self, number: int, signatures: Sequence[str]) -> bool:
-        """Whether a pass has no price of one of these kernels."""
+    def lacks(self, number: int, items: Sequence[Item]) -> bool:
+        """Whether a pass has no price of one of these."""
         held = self._passes.get(_context(number), {})
-        return any(signature not in held for signature in signatures)
+        return any(item not in held for item in items)
 
-    def keep(self, number: int, prices: Mapping[str, Price]) -> None:
+    def keep(self, number: int, prices: Mapping[Item, Price]) -> None:
         """Keep the prices of a pass that it lacks; on disk when this returns.
 
         Raises:
             RecordsProblem: they cannot be written.
         """
         held = self._passes.setdefault(_context(number), {})
-        new = {signature: price for signature, price in prices.items() if signature not in held}
-        self.records.add_prices(self._record(number, *pair) for pair in new.items())
+        new = {item: price for item, price in prices.items() if item not in held}
+        self.records.add_prices(self._record(number, name, price) for (name, _), price in new.items())
         held.update(new)
 
     def _record(self, number: int, signature: str, price: Price) -> PriceRecord:
         return PriceRecord(
             signature,
             self._key,
-            self.schedules[signature],
+            price.schedule,
             price.median_ns,
             price.spread,
             self.company,
@@ -84,12 +91,12 @@ class PriceLog:
         )
 
     def lowest(self) -> dict[str, Price]:
-        """Each kernel's price: of all passes the one with the lowest median."""
+        """Each kernel's price: of all its schedules and passes the one with the lowest median."""
         found: dict[str, Price] = {}
-        for signature in self.schedules:
-            prices = [held[signature] for held in self._passes.values() if signature in held]
-            if prices:
-                found[signature] = min(prices, key=lambda price: price.median_ns)
+        for held in self._passes.values():
+            for (name, _), price in held.items():
+                if name not in found or price.median_ns < found[name].median_ns:
+                    found[name] = price
         return found
 
 

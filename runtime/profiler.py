@@ -12,8 +12,6 @@ from statistics import mean
 
 import msgspec
 
-from compiler.codegen.schedules import candidates
-from compiler.codegen.schedules.template import Schedule
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import FP32_BYTES, Kernel
 from compiler.latency import Entry, LatencyTable
@@ -29,6 +27,7 @@ from runtime.price_kernels import price
 from runtime.price_log import Price, PriceLog, keep_networks, unmeasured
 from runtime.recorded_table import table_from_records
 from runtime.records import Record, Records, best_of, digest, key_of, seconds_spent
+from runtime.shortlist import shortlists
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Workers
 
@@ -133,19 +132,16 @@ def profile(
             workers=workers,
             **({} if footprint is None else {"footprint_bytes": footprint}),
         )
-        best = best_of(usable(records, kernels, key_of(target)))
-        schedules = {
-            signature: best[signature].schedule if signature in best else candidates(kernel, target)[0]
-            for signature, kernel in kernels.items()
-        }
-        said.note(f"pricing {len(kernels)} kernels")
+        wanted = shortlists(kernels, target, usable(records, kernels, key_of(target)))
+        said.note(f"pricing {len(kernels)} kernels, {sum(map(len, wanted.values()))} schedules")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        prices = price(target, workers, PriceLog(records, target, schedules, company, noise, fresh=fresh))
+        prices = price(target, workers, PriceLog(records, target, wanted, company, noise, fresh=fresh))
+        schedules = {name: price.schedule for name, price in prices.items()}
         medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
         built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
-        wanted = with_cuts(distinct(built))
-        plans = wanted if fresh else unmeasured(records, target, wanted, schedules)
-        samples = fit(plans, prices, schedules, target, workers).samples if plans else ()
+        networks = with_cuts(distinct(built))
+        plans = networks if fresh else unmeasured(records, target, networks, schedules)
+        samples = fit(plans, prices, target, workers).samples if plans else ()
         keep_networks(records, target, plans, schedules, samples)
     table = table_from_records(kernels, target, records)
     if len(table.model.samples) < FEWEST_SAMPLES:
@@ -191,17 +187,17 @@ def tune_network(
             workers=workers,
         )
         rows = usable(database, kernels, key_of(target))
-        best = best_of(rows)
-        held = {name: table.schedules[name] for name in kernels if name in table.entries}
-        schedules = {
-            name: best[name].schedule if name in best else held.get(name) or candidates(kernel, target)[0]
-            for name, kernel in kernels.items()
-        }
         noise = probe_noise(target, workers.first)
-        prices = price(target, workers, PriceLog(database, target, schedules, len(plan.kernels), noise))
-    entries = _entries(prices, schedules, rows)
-    entries |= {name: table.entries[name] for name in held if held[name] == schedules[name]}
-    return msgspec.structs.replace(table, entries=entries, records=digest(best.values()))
+        log = PriceLog(database, target, shortlists(kernels, target, rows), len(plan.kernels), noise)
+        prices = price(target, workers, log)
+    entries = _entries(prices, rows)
+    # What stays as it was keeps the price that the search went by.
+    entries |= {
+        name: held
+        for name, held in table.entries.items()
+        if name in entries and held.schedule == entries[name].schedule
+    }
+    return msgspec.structs.replace(table, entries=entries, records=digest(best_of(rows).values()))
 
 
 def _left(
@@ -224,13 +220,9 @@ def _footprint(plan: Plan) -> int:
     return FP32_BYTES * (constants + values)
 
 
-def _entries(
-    prices: Mapping[str, Price], schedules: Mapping[str, Schedule], rows: Sequence[Record]
-) -> dict[str, Entry]:
+def _entries(prices: Mapping[str, Price], rows: Sequence[Record]) -> dict[str, Entry]:
     measured = best_of(rows)
     return {
-        signature: Entry(
-            price.median_ns / 1e6, price.spread, signature in measured, schedules[signature].text
-        )
+        signature: Entry(price.median_ns / 1e6, price.spread, signature in measured, price.schedule.text)
         for signature, price in prices.items()
     }

@@ -20,6 +20,7 @@ from runtime.records import (
     key_of,
     writer_of,
 )
+from runtime.shortlist import Shortlists, shortlists
 from runtime.tune import usable
 
 SHOWN = 5
@@ -41,7 +42,7 @@ class MissingPrices(TableProblem):
 def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: Records) -> LatencyTable:
     """The latency table of some kernels on this machine, from what the records hold; nothing is measured.
 
-    A kernel has the price of its fastest record's schedule; where that was not priced yet, the least of the
+    A kernel has the least price of its shortlisted schedules; where none was priced yet, the least of the
     prices it has. The model is fitted on networks that were measured whole and have these kernels alone.
 
     Raises:
@@ -49,8 +50,9 @@ def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: R
         RecordsProblem: the database cannot be read.
     """
     key = key_of(target)
-    best = best_of(usable(records, kernels, key))
-    prices = _chosen(records.prices(kernels, key), best)
+    rows = usable(records, kernels, key)
+    best = best_of(rows)
+    prices = _chosen(records.prices(kernels, key), shortlists(kernels, target, rows))
     missing = [signature for signature in kernels if signature not in prices]
     if missing:
         raise MissingPrices(missing, key)
@@ -66,12 +68,11 @@ def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: R
     )
 
 
-def _chosen(prices: Iterable[PriceRecord], best: Mapping[str, Record]) -> dict[str, PriceRecord]:
-    """Each kernel's price: the least of its best schedule, else the least of a schedule that can be built."""
+def _chosen(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str, PriceRecord]:
+    """Each kernel's price: the least of its shortlist, else the least of a schedule that can be built."""
 
     def rank(price: PriceRecord) -> tuple[bool, float]:
-        fastest = best.get(price.signature)
-        return fastest is None or fastest.schedule != price.schedule, price.median_ns
+        return price.schedule not in wanted[price.signature], price.median_ns
 
     chosen: dict[str, PriceRecord] = {}
     for price in (price for price in prices if price.schedule.template == writer_of(price.signature)):

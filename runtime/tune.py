@@ -3,8 +3,7 @@
 Candidates come from the templates in the order of their guess; the first few are followed by what is best
 for kernels of near shapes. A round builds some on all cores, then measures them one at a time with nothing
 else running. Rounds spend trials where the network gains most: on kernels that are slow, weigh much, and
-improved lately. Last, the fastest few of each kernel run in turns against one another, since the best of
-many noisy measurements is partly luck.
+improved lately. Which of the fastest is best among other kernels is decided by prices (`runtime.shortlist`).
 """
 
 from __future__ import annotations
@@ -37,9 +36,6 @@ PATIENCE = 20
 HOPELESS = 3.0
 """A candidate this many times slower than the best is run twice and no more."""
 BUILD_S, MEASURE_S = 30.0, 30.0
-FINALISTS = 3
-CLOSE = 1.15
-"""Candidates within this factor of the best meet in the final."""
 
 
 class NothingMeasured(Exception):
@@ -146,7 +142,6 @@ def tune(
         if run.tasks and run.left:
             run.workers = workers or stack.enter_context(Workers(target.threads))
             run.rounds()
-            run.finals()
         return run.result()
 
 
@@ -167,7 +162,6 @@ class _Run:
     done: int = 0
     failed: int = 0
     first_failure: str = ""
-    improved: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.begin = time.monotonic()
@@ -231,10 +225,7 @@ class _Run:
 
     def _round(self, batch: Sequence[_Trial]) -> None:
         assert self.workers is not None
-        requests = [
-            self._build(str(index), trial.task.signature, [trial.schedule])
-            for index, trial in enumerate(batch)
-        ]
+        requests = [self._build(str(index), trial) for index, trial in enumerate(batch)]
         built: list[tuple[int, Worker, int]] = []
         for index, worker, answer in self.workers.each(requests, BUILD_S):
             if isinstance(answer, WorkerFailed):
@@ -255,8 +246,8 @@ class _Run:
         for index in sorted(unmeasured, reverse=True):
             batch[index].task.waiting.insert(0, batch[index].schedule)
 
-    def _build(self, name: str, signature: str, schedules: Sequence[Schedule]) -> dict[str, object]:
-        kernels = [[signature, schedule.text] for schedule in schedules]
+    def _build(self, name: str, trial: _Trial) -> dict[str, object]:
+        kernels = [[trial.task.signature, trial.schedule.text]]
         return {"do": "build", "name": name, "kernels": kernels, "target": self.target.to_json()}
 
     def _measure(self, name: str, trial: _Trial, worker: Worker) -> None:
@@ -269,23 +260,15 @@ class _Run:
         if trial.task.best_ns < float("inf"):
             request["limit_ns"] = int(HOPELESS * trial.task.best_ns) + 2000
         try:
-            times = tuple(int(row[0]) for row in self._times(request, worker, MEASURE_S))
+            rows = worker.ask(request, MEASURE_S)["times"]
         except WorkerFailed as failure:
             self._fail(trial, failure)
-            return
-        self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, times))
-
-    def _times(self, request: Mapping[str, object], worker: Worker, seconds: float) -> list[list[int]]:
-        """The rows of a measurement; a worker that survives it forgets the probe."""
-        name = str(request["name"])
-        try:
-            rows: list[list[int]] = worker.ask(request, seconds)["times"]
-        except WorkerFailed as failure:
-            if not failure.died:
-                self._forget(name, worker)
-            raise
+            if failure.died:
+                return
+        else:
+            times = tuple(int(row[0]) for row in rows)
+            self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, times))
         self._forget(name, worker)
-        return rows
 
     def _forget(self, name: str, worker: Worker) -> None:
         with suppress(WorkerFailed):
@@ -303,50 +286,9 @@ class _Run:
         task = trial.task
         self.done += 1
         task.count(record.median_ns)
-        self.improved.add(task.signature)
         best = f"{task.best_ns / 1e6:.4f} ms" if task.best_ns < float("inf") else "nothing yet"
         failed = f", {self.failed} failed" if self.failed else ""
         self.progress.update(self.done, self.done + self.left, f"{best}{failed}  {task.signature}")
-
-    def finals(self) -> None:
-        """Let the fastest schedules of each kernel run in turns, and keep those times."""
-        assert self.workers is not None
-        rows = usable(self.records, self.improved, self.key)
-        finals = [final for signature in sorted(self.improved) if (final := _finalists(rows, signature))]
-        size = BUILDS_PER_ROUND * len(self.workers.all)
-        for start in range(0, len(finals), size):
-            if self.over:
-                return
-            self._finals(finals[start : start + size])
-
-    def _finals(self, finals: Sequence[Sequence[Record]]) -> None:
-        assert self.workers is not None
-        requests = [
-            self._build(str(index), final[0].signature, [record.schedule for record in final])
-            for index, final in enumerate(finals)
-        ]
-        built = [
-            (index, worker, worker.generation)
-            for index, worker, answer in self.workers.each(requests, FINALISTS * BUILD_S)
-            if not isinstance(answer, WorkerFailed)
-        ]
-        for index, worker, generation in built:
-            if worker.generation == generation:
-                self._final(str(index), finals[index], worker)
-
-    def _final(self, name: str, final: Sequence[Record], worker: Worker) -> None:
-        request = {"do": "measure", "name": name, "lines": self.lines, "milliseconds": FINALISTS * MEASURE_MS}
-        try:
-            rows = self._times(request, worker, FINALISTS * MEASURE_S)
-        except WorkerFailed:
-            return
-        columns = zip(*rows, strict=True)
-        self.records.add_all(
-            Record(
-                record.signature, self.key, record.schedule, tuple(map(int, times)), measured=record.measured
-            )
-            for record, times in zip(final, columns, strict=True)
-        )
 
     def result(self) -> Tuned:
         """The best of all records.
@@ -359,10 +301,3 @@ class _Run:
             reason = self.first_failure or "the budget ended before the first measurement"
             raise NothingMeasured(f"no schedule of {len(self.kernels)} kernels could be measured: {reason}")
         return Tuned(best, self.done, self.failed, self.seconds, self.left == 0)
-
-
-def _finalists(rows: Sequence[Record], signature: str) -> list[Record]:
-    """The fastest schedules of a kernel, where a second look could change which is first."""
-    own = sorted((row for row in rows if row.signature == signature), key=lambda row: row.median_ns)
-    close = [row for row in own[:FINALISTS] if row.median_ns <= CLOSE * own[0].median_ns]
-    return close if len(close) > 1 and own[0].median_ns < float("inf") else []

@@ -143,7 +143,8 @@ def _priced(target: Target, workers: Workers, schedules: Schedules) -> dict[str,
     """Nanoseconds in company, as latency tables have them, measured now; no records are used or kept."""
     with TemporaryDirectory(prefix="onepath-") as folder, Records(Path(folder) / "records.sqlite") as records:
         noise = device.Noise(0.0, 0.0, 1.0)
-        log = PriceLog(records, target, schedules, len(schedules), noise, fresh=True)
+        each = {name: [schedule] for name, schedule in schedules.items()}
+        log = PriceLog(records, target, each, len(schedules), noise, fresh=True)
         return {name: found.median_ns for name, found in price(target, workers, log).items()}
 
 

@@ -131,10 +131,10 @@ def test_a_candidate_that_fails_costs_itself_alone(
 ) -> None:
     real = tune._Run._build
 
-    def broken(run: tune._Run, name: str, signature: str, schedules: list[object]) -> dict[str, object]:
-        request = real(run, name, signature, schedules)  # type: ignore[arg-type]
+    def broken(run: tune._Run, name: str, trial: tune._Trial) -> dict[str, object]:
+        request = real(run, name, trial)
         if name == "1":
-            request["kernels"] = [[signature, '{"template": "gone"}']]
+            request["kernels"] = [[trial.task.signature, '{"template": "gone"}']]
         return request
 
     monkeypatch.setattr(tune._Run, "_build", broken)
@@ -211,7 +211,9 @@ def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target, tmp_pat
             return {}
 
     with Records(tmp_path / "r.sqlite") as records:
-        log = PriceLog(records, target, schedules, 2, device.Noise(0.0, 0.0, 1.0))
+        log = PriceLog(
+            records, target, {name: [own] for name, own in schedules.items()}, 2, device.Noise(0.0, 0.0, 1.0)
+        )
         with pytest.raises(CannotPrice, match="cannot be built together: too large"):
             price_kernels.price(target, Idle(), log)  # type: ignore[arg-type]
 
@@ -222,8 +224,8 @@ def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
         Record("failing", key_of(target), schedule, (), f"{FAILED}no"),
         Record("fine", key_of(target), schedule, (5,)),
     ]
-    prices = {name: Price(5.0, 1.0) for name in ("failing", "fine", "new")}
-    entries = profiler._entries(prices, dict.fromkeys(prices, schedule), rows)
+    prices = {name: Price(schedule, 5.0, 1.0) for name in ("failing", "fine", "new")}
+    entries = profiler._entries(prices, rows)
     assert [name for name, entry in entries.items() if entry.tuned] == ["fine"]
 
 
@@ -235,15 +237,15 @@ def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers
     assert cuts[-1] == plan
     assert len(with_cuts([mobile(1, layers=layers) for layers in (1, 2, 3)])) == 3
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
-    prices = {name: Price(1000.0, 1.0) for name in schedules}
-    model = fit_latency.fit(cuts, prices, schedules, target, workers)
+    prices = {name: Price(schedule, 1000.0, 1.0) for name, schedule in schedules.items()}
+    model = fit_latency.fit(cuts, prices, target, workers)
     assert [sample.calls for sample in model.samples] == [len(cut.calls) for cut in cuts]
 
 
 def test_nothing_measured_is_an_error(
     target: Target, workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(run: tune._Run, name: str, signature: str, schedules: object) -> dict[str, object]:
+    def broken(run: tune._Run, name: str, trial: object) -> dict[str, object]:
         return {"do": "nothing"}
 
     monkeypatch.setattr(tune._Run, "_build", broken)
