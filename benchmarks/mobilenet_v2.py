@@ -4,7 +4,8 @@
     python benchmarks/mobilenet_v2.py --threads 2 --space examples/proxyless_mobile_searched.space --format json
 
 fp32, batch 1, seeded random weights, every contender a process of its own on the same cores, in turns. `ratios`
-are each peer's latency over ours, the median over the turns. The records of `benchmarks/records/` spare the
+are each peer's latency over ours, the median over the turns; `ratios_untuned` those of the same network with our
+default schedules (`onepath build --trials 0`) and with TVM's default pipeline. The records of `benchmarks/records/` spare the
 tuning on the processors that they cover; on others the kernels are tuned first, within `--budget` seconds.
 `--export FILE` writes the records of this network for others. Peers that are not installed are left out.
 """
@@ -27,6 +28,7 @@ import numpy as np
 import torch
 
 from compiler.architecture import only
+from compiler.codegen.schedules import candidates
 from compiler.codegen.from_onnx import from_onnx
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.derive import derive
@@ -44,17 +46,20 @@ from runtime.bench_turns import Timing, paired_ratio, take_turns
 from runtime.benchmark import latency, relative_error
 from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
 from runtime.device import fingerprint, host
-from runtime.measure import compile_plan, probe_noise, roofline
+from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline
 from runtime.peers import PEERS
 from runtime.profiler import profile
 from runtime.records import Records, best_of, key_of, read_pack, write_pack
 from runtime.tune import usable
-from runtime.workers import Workers
+from runtime.workers import Worker, Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKS = ROOT / "benchmarks/records"
 SPACE = ROOT / "examples/mobilenet_v2.space"
 TRIALS = 40
+UNTUNED = ("onepath-default", "tvm-default")
+"""The same network with our default schedules, and through TVM's default pipeline."""
+FEWEST_RUNS = 30
 KEPT = 3
 """Schedules of each kernel that a pack for others keeps."""
 
@@ -119,11 +124,18 @@ def compare(
         (folder / "model.onnx").write_bytes(network.model)
         with Workers(target.threads, 1) as workers:
             noise, limits = probe_noise(target, workers.first), roofline(target, workers.first)
-            compile_plan(plan, network.weights, table.schedules, target, folder / "model.so", workers.first)
+            compile_plan(plan, network.weights, table.schedules, target, folder / "onepath.so", workers.first)
+            _compile_untuned(network, target, folder, workers.first)
         shape = (1, *network.plan.types[network.plan.inputs[0]])
         common = {"threads": target.threads, "cores": cores(target.threads), "shape": shape}
-        mine = {"kind": "library", "folder": name, "library": str(folder / "model.so"), **common}
-        contenders = [stack.enter_context(Contender("onepath", mine))]
+        contenders = [
+            stack.enter_context(
+                Contender(
+                    own, {"kind": "library", "folder": name, "library": str(folder / f"{own}.so"), **common}
+                )
+            )
+            for own in ("onepath", *UNTUNED)
+        ]
         failed: dict[str, str] = {}
         for peer in [peer for peer in PEERS if peer.NAME in peers and peer.available()]:
             setup = {"kind": "peer", "peer": peer.NAME, "model": str(folder / "model.onnx"), **common}
@@ -132,19 +144,21 @@ def compare(
             except BenchProblem as problem:
                 failed[peer.NAME] = str(problem)
         errors = _errors(contenders, folder, shape)
-        turns = take_turns(contenders, Timing(seconds=seconds))
+        turns = take_turns(contenders, Timing(seconds=seconds, runs=FEWEST_RUNS))
     macs = sum(call.kernel.arithmetic_macs for call in plan.calls)
     ours = latency(turns.all_of("onepath"))
+    ratios = {
+        name: paired_ratio(own, turns.times["onepath"])
+        for name, own in turns.times.items()
+        if name != "onepath"
+    }
     return {
         "network": network.name,
         "threads": target.threads,
         "processor": fingerprint(),
         "latency_p50_ms": {name: latency(turns.all_of(name)).latency_p50_ms for name in turns.times},
-        "ratios": {
-            name: paired_ratio(own, turns.times["onepath"])
-            for name, own in turns.times.items()
-            if name != "onepath"
-        },
+        "ratios": {name: ratio for name, ratio in ratios.items() if name not in UNTUNED},
+        "ratios_untuned": {name: ratio for name, ratio in ratios.items() if name in UNTUNED},
         "p90_p50": ours.latency_p90_ms / ours.latency_p50_ms,
         "latency_at_peak_ms": 2 * macs / limits.peak_gflops / 1e6,
         "latency_predicted_ms": table.predict_plan(network.plan).latency_ms,
@@ -156,6 +170,14 @@ def compare(
         "noise": asdict(noise),
         "versions": {peer.NAME: peer.version() for peer in PEERS if peer.NAME in peers and peer.available()},
     }
+
+
+def _compile_untuned(network: Network, target: Target, folder: Path, worker: Worker) -> None:
+    """Compile the network with our default schedules, and as TVM does where nobody tells it how."""
+    ours, theirs = (folder / f"{name}.so" for name in UNTUNED)
+    defaults = {name: candidates(kernel, target)[0] for name, kernel in network.plan.kernels.items()}
+    compile_plan(network.plan, network.weights, defaults, target, ours, worker)
+    compile_untuned(network.plan, network.weights, target, theirs, worker)
 
 
 def _errors(contenders: Sequence[Contender], folder: Path, shape: Sequence[int]) -> dict[str, float]:
@@ -213,7 +235,7 @@ def _few(records: Records, network: Network, target: Target) -> list[Any]:
 
 
 def _text(result: Mapping[str, Any]) -> str:
-    ratios = {"onepath": 1.0, **result["ratios"]}
+    ratios = {"onepath": 1.0, **result["ratios"], **result["ratios_untuned"]}
     lines = [f"{result['network']}, {result['threads']} thread(s), {result['processor']}"]
     for name, milliseconds in sorted(result["latency_p50_ms"].items(), key=lambda item: item[1]):
         lines.append(f"{milliseconds:9.3f} ms  {ratios[name]:5.2f}  {name}")
