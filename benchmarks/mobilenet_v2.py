@@ -5,8 +5,8 @@
 
 fp32, batch 1, seeded random weights, every contender a process of its own on the same cores, in turns. `ratios`
 are each peer's latency over ours, the median over the turns; `ratios_untuned` those of the same network with our
-default schedules (`onepath build --trials 0`) and with TVM's default pipeline. The records of `benchmarks/records/` spare the
-tuning on the processors that they cover; on others the kernels are tuned first, within `--budget` seconds.
+default schedules (`onepath build --trials 0`) and with TVM's default pipeline. The records of `benchmarks/records/`
+spare the tuning on the processors that they cover; on others the kernels are tuned first, within `--budget` seconds.
 `--export FILE` writes the records of this network for others. Peers that are not installed are left out.
 """
 
@@ -28,8 +28,8 @@ import numpy as np
 import torch
 
 from compiler.architecture import only
-from compiler.codegen.schedules import candidates
 from compiler.codegen.from_onnx import from_onnx
+from compiler.codegen.schedules import candidates
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.derive import derive
 from compiler.frontend import space_of
