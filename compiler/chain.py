@@ -133,8 +133,14 @@ def chain_of(kernel: Kernel) -> Chain | None:
 
 
 def _follows(part: Part) -> bool:
-    """Whether its first operator, and nothing else of it, reads the part before."""
-    return part.inputs[0] == BEFORE and BEFORE not in part.inputs[1:]
+    """Whether its first operator, and nothing else of it, reads the part before.
+
+    A later one, as that of a residual around the part, would need the whole image where only some lines are.
+    """
+    first, *others = part.kernel.steps
+    reads = [operand for step in others for operand in step.operands]
+    once = first.operands.count(0) == 1 and 0 not in reads
+    return part.inputs[0] == BEFORE and BEFORE not in part.inputs[1:] and once
 
 
 def _pointwise(settings: Mapping[str, Scalar]) -> bool:

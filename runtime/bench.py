@@ -185,13 +185,15 @@ def _outputs(
     few = images[:AGREEMENT_IMAGES]
     np.save(scratch / "all.npy", images)
     np.save(scratch / "few.npy", few)
-    own = bundle.predict(scratch / "all.npy", scratch)
+    own = _flat(bundle.predict(scratch / "all.npy", scratch))
     outputs, wrong = {BUNDLE: own}, {}
     for name, contender in peers.items():
         try:
-            outputs[name] = contender.predict(scratch / "few.npy", scratch)
-            error = relative_error(_flat(outputs[name]), _flat(own[: len(few)]))
-            if not error <= AGREEMENT_LIMIT:
+            answers = _flat(contender.predict(scratch / "few.npy", scratch))
+            error = relative_error(answers, own[: len(few)])
+            if error <= AGREEMENT_LIMIT:
+                outputs[name] = answers
+            else:
                 wrong[name] = (
                     f"its answers differ from the bundle's by {error:.1e}, more than {AGREEMENT_LIMIT:g}"
                 )

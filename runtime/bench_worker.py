@@ -35,7 +35,9 @@ def _load_bundle(setup: Mapping[str, Any]) -> Run:
     manifest = runner.read_manifest(folder)
     runner.check_machine(manifest)
     library = Path(setup["library"]) if setup.get("library") else None
-    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library, setup["cores"]).run
+    # Runners of older bundles know no cores.
+    cores = {"cores": setup["cores"]} if setup["threads"] > 1 else {}
+    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library, **cores).run
     return run
 
 
@@ -50,9 +52,18 @@ def _load_library(setup: Mapping[str, Any]) -> Run:
 
 
 def _load_peer(setup: Mapping[str, Any]) -> Run:
+    """A peer that has run once, with a core for each of its threads, as a bundle has."""
+    from runtime.bundle_runner.pinning import spread
     from runtime.peers import peer
 
-    return peer(setup["peer"]).prepare(Path(setup["model"]), setup["threads"])
+    made: list[Run] = []
+
+    def start() -> None:
+        made.append(peer(setup["peer"]).prepare(Path(setup["model"]), setup["threads"]))
+        made[0](_image(setup))
+
+    spread(setup["cores"][: setup["threads"]], start)
+    return made[0]
 
 
 def _milliseconds(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -85,10 +96,15 @@ def _peak_mb() -> float:
     return next(round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith("VmHWM:"))
 
 
+def _image(setup: Mapping[str, Any]) -> Any:
+    """A seeded input."""
+    return np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
+
+
 def _start(setup: Mapping[str, Any]) -> tuple[Run, Any, dict[str, Any]]:
     """Load a contender and run it once on a seeded input; the last is the answer."""
     os.sched_setaffinity(0, setup["cores"])
-    image = np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
+    image = _image(setup)
     load = {"bundle": _load_bundle, "library": _load_library, "peer": _load_peer}[setup["kind"]]
     load_ms, run = _milliseconds(lambda: load(setup))
     first_ms, _ = _milliseconds(lambda: run(image))

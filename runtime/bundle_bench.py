@@ -75,7 +75,7 @@ def kernels_of_bundle(
     """
     manifest = verify(folder).manifest
     count, chosen = place(manifest.target.threads, threads, cores)
-    if cores is not None:
+    if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, chosen)
     found, path = table_of(folder, table), model_of(folder, model)
     if found is None:

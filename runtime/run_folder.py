@@ -78,6 +78,7 @@ class RunFolder:
         hashes = {name: sha256_file(self.path / name) for name in outputs}
         payload = {"inputs": inputs, "outputs": hashes, "seconds": round(seconds, 3)}
         write_json(self._state(stage), payload, SCHEMA)
+        (self.path / "stages" / f"{stage}.begun").unlink(missing_ok=True)
 
     def seconds(self) -> dict[str, float]:
         """The time of each finished stage."""

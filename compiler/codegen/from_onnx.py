@@ -153,7 +153,7 @@ def _read(reader: Reader, node: onnx.NodeProto) -> None:
         RULES[node.op_type](reader, node)
     except OnnxProblem:
         raise
-    except (ValueError, TypeError, OverflowError) as problem:
+    except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as problem:
         raise reader.refuse(node, str(problem)) from None
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compiler.codegen.layout import same_in_memory, turn
 from compiler.codegen.memory import Lifetime, plan_memory
 from compiler.codegen.schedules import template_named
 from compiler.codegen.schedules.emit import FLOAT, Emitter, address, view
+from compiler.codegen.schedules.layout import same_in_memory, turn
 from compiler.codegen.schedules.template import Schedule, packed_size, write_function
 from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, tirx
 from compiler.ir.types import Dimensions

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.child import end_with_parent
+
 if TYPE_CHECKING:
     import torch
 
@@ -22,7 +24,10 @@ def convert(command: Sequence[str | Path], folder: Path) -> None:
     Raises:
         CannotConvert: it failed.
     """
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # A converter would outlive its contender that takes too long, and disturb the others.
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, preexec_fn=end_with_parent
+    )
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}".strip().splitlines()
         errors = [line for line in said if "error" in line.lower()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from math import prod
 
 from compiler.codegen.schedules import template_of
 from compiler.codegen.schedules.template import Schedule
@@ -19,6 +20,8 @@ _LITERAL = re.compile(r"true|false|-?\d{1,9}(/[1-9]\d{0,8})?")
 """An attribute's value. Python reads more as a fraction, some of it, as 1e999999999, only with endless memory."""
 _LARGEST = re.compile(r"\d{8}")
 """No size of a kernel has so many digits."""
+SIZE_CAP, ELEMENT_CAP = 1 << 14, 1 << 27
+"""The largest extent, and the most elements, of a value whose schedules are worth enumerating."""
 _NO_KERNEL = (ValueError, KeyError, IndexError, TypeError, ArithmeticError, AttributeError)
 """What reading an attribute that an operator lacks, or cannot have, raises."""
 
@@ -77,6 +80,9 @@ def check_schedule(signature: str, schedule: Schedule, key: Key) -> None:
 def _ranges(signature: str, key: Key) -> dict[str, tuple[int, int]]:
     """The range of every parameter: of the template's own candidates on this machine, `LOOSE` elsewhere."""
     here, kernel = _this_machine(key), parse(signature)
+    for shape in kernel.values:
+        if not all(1 <= size <= SIZE_CAP for size in shape) or prod(shape) > ELEMENT_CAP:
+            raise ValueError("the kernel has sizes beyond reason")
     candidates = template_of(kernel).candidates(kernel, here or device.host())
     if here is None:
         return dict.fromkeys(candidates[0], LOOSE)

@@ -17,6 +17,8 @@ from runtime.records.tables import MEASUREMENT, NETWORK, PRICE
 
 _MAGIC = b"SQLite format 3\0"
 """How a database begins."""
+_TABLE = f"CREATE TABLE {MEASUREMENT.name}".encode()
+"""What stands in one of ours."""
 _SHARED_LOCK = (0x40000002, 510)
 """The bytes of a database that each connection holds a read lock on (SQLite's `os_unix.c`)."""
 
@@ -38,7 +40,7 @@ def salvage(path: Path | str) -> tuple[int, Path]:
             # Read through the file that is locked: to open it once more and close it would end the lock.
             content = file.read()
             kept = _copy(content, log.read_bytes() if log.exists() else b"", fresh)
-            if not kept and not content.startswith(_MAGIC):
+            if not kept and not (content.startswith(_MAGIC) and _TABLE in content):
                 raise RecordsProblem(
                     f"{path}: this is no records database, and no record can be made out in it"
                 )

@@ -31,6 +31,21 @@ def check_version(connection: sqlite3.Connection) -> int:
     return found
 
 
+class ForeignDatabase(Exception):
+    """A database with tables, none of which holds records."""
+
+
+def check_own(connection: sqlite3.Connection) -> None:
+    """Refuse another program's database before anything is written to it.
+
+    Raises:
+        ForeignDatabase: it has tables, and that of the records is not among them.
+    """
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if names and MEASUREMENT.name not in names:
+        raise ForeignDatabase
+
+
 def prepare(connection: sqlite3.Connection) -> None:
     """Create what is missing and bring an older database up, in one transaction; every row is kept.
 

@@ -57,7 +57,28 @@ def residual_inside() -> Kernel:
     return join(parts, [["x", "x2"], ["a"]], ["a", "b"])
 
 
-@pytest.mark.parametrize("make", [dilated, skipping, strided_last, grouped_last, residual_inside])
+def residual_around_depthwise() -> Kernel:
+    joined = chained([conv((8, 9, 9), 16, 1), depthwise((16, 9, 9), 3)])
+    return Kernel(joined.inputs, (*joined.steps, Step("add", (), (len(joined.steps), 1))))
+
+
+def residual_around_last() -> Kernel:
+    joined = chained([depthwise((16, 9, 9), 3), conv((16, 9, 9), 16, 1)])
+    return Kernel(joined.inputs, (*joined.steps, Step("add", (), (len(joined.steps), 1))))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        dilated,
+        skipping,
+        strided_last,
+        grouped_last,
+        residual_inside,
+        residual_around_depthwise,
+        residual_around_last,
+    ],
+)
 def test_what_is_no_chain_is_told_apart(make: object) -> None:
     assert chain_of(make()) is None  # type: ignore[operator]
 

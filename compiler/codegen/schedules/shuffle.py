@@ -5,8 +5,8 @@ Parameters: `lanes` neighbouring channels of every group are loaded at once.
 
 from __future__ import annotations
 
-from compiler.codegen.layout import MOST_SHUFFLED, write_turned
 from compiler.codegen.schedules.emit import Emitter
+from compiler.codegen.schedules.layout import MOST_SHUFFLED, write_turned
 from compiler.codegen.schedules.places import Site, finish
 from compiler.codegen.schedules.template import (
     Arguments,

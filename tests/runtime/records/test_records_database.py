@@ -25,6 +25,7 @@ from runtime.records import (
     seconds_spent,
 )
 from runtime.records.record import PAUSE_S
+from runtime.records.salvage import salvage
 from runtime.records.schema import VERSION
 from tests.runtime.records.rows import ELSEWHERE, KEY, of_first_version, record, relu, spoil
 
@@ -197,3 +198,19 @@ def test_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RecordsProblem, match="version 9"):
         Records(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "app.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE users (name TEXT)")
+    connection.execute(f"PRAGMA user_version={version}")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(RecordsProblem, match="database of another program"):
+        Records(path)
+    with pytest.raises(RecordsProblem, match="no records database"):
+        salvage(path)
+    assert path.read_bytes() == before

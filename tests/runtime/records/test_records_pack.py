@@ -108,6 +108,8 @@ UNSOUND: dict[str, tuple[Record, str]] = {
     "a kernel spelled otherwise": (signed("f32 nhwc (08x4x4) relu(%0)"), "not canonical"),
     "a number without end": (signed("f32 nhwc (8x4x4) leaky_relu(%0, slope=1e999999999)"), "beyond reason"),
     "a division by zero": (signed("f32 nhwc (8x4x4) leaky_relu(%0, slope=1/0)"), "beyond reason"),
+    "an empty tensor": (signed("f32 nhwc (0x4x4) relu(%0)"), "beyond reason"),
+    "a long row": (signed("f32 nhwc (8x1x9999999) relu(%0)"), "beyond reason"),
     "an endless tensor": (signed("f32 nhwc (8x99999999x4) relu(%0)"), "beyond reason"),
     "a bell": (signed(relu() + "\a"), "no printable text"),
     "a parameter beyond its range": (dense(vectors=1000), r"`vectors` is 1000, and 1 to \d+ for this kernel"),
