@@ -119,9 +119,8 @@ def build_model(
         reference = reference_of(model, target.threads)
         if not _differs(reference.outputs):
             said.note("its outputs are the same for different inputs: that they agree says little")
-        with folder_lock(folder):
-            bundle = write_checked(folder / "bundle", build, _manifest(model, target, table), reference)
-            _write_others(folder, exported, target, table)
+        bundle = write_checked(folder / "bundle", build, _manifest(model, target, table), reference)
+        _write_others(folder, exported, target, table)
         said.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return BuiltModel(bundle, model.plan, table)
 
@@ -207,11 +206,12 @@ def _manifest(model: Model, target: Target, table: LatencyTable | None) -> Manif
 def _write_others(folder: Path, exported: bytes, target: Target, table: LatencyTable | None) -> None:
     """What stands beside the bundle; a table that an earlier build left is not this one's."""
     tuning = folder / "tuning" / f"{target.name}.json"
-    write_atomic(folder / "model.onnx", exported)
-    if table is None:
-        tuning.unlink(missing_ok=True)
-    else:
-        write_table(tuning, table)
+    with folder_lock(folder):
+        write_atomic(folder / "model.onnx", exported)
+        if table is None:
+            tuning.unlink(missing_ok=True)
+        else:
+            write_table(tuning, table)
 
 
 def answer(built: BuiltModel) -> dict[str, Any]:
