@@ -16,15 +16,7 @@ import platformdirs
 from runtime.records.pages import PAGE_BYTES, lost_frame
 from runtime.records.problems import RecordsProblem, damaged, problem_of
 from runtime.records.record import Key, NetworkRecord, PriceRecord, Record, content_hash, now
-from runtime.records.schema import (
-    VERSION,
-    ForeignDatabase,
-    UnknownVersion,
-    check_own,
-    check_version,
-    prepare,
-    transaction,
-)
+from runtime.records.schema import NotReadable, check_own, check_version, prepare, transaction
 from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, Table
 
 LOG, MEMORY = "-wal", "-shm"
@@ -86,17 +78,9 @@ class Records:
             for setting in SETTINGS:
                 connection.execute(f"PRAGMA {setting}")
             prepare(connection)
-        except UnknownVersion as problem:
+        except NotReadable as problem:
             connection.close()
-            raise RecordsProblem(
-                f"{self.path}: the records are of version {problem.args[0]}, and this program reads version"
-                f" {VERSION}; give another file with --records"
-            ) from None
-        except ForeignDatabase:
-            connection.close()
-            raise RecordsProblem(
-                f"{self.path}: this is a database of another program; give another file with --records"
-            ) from None
+            raise RecordsProblem(f"{self.path}: {problem}; give another file with --records") from None
         except BaseException:
             connection.close()
             raise

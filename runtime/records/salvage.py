@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,13 +13,11 @@ from runtime.records import pages
 from runtime.records.database import LOG, MEMORY, Records
 from runtime.records.problems import RecordsProblem, problem_of
 from runtime.records.record import newest
-from runtime.records.schema import from_first
+from runtime.records.schema import NotReadable, check_own, from_first
 from runtime.records.tables import MEASUREMENT, NETWORK, PRICE
 
 _MAGIC = b"SQLite format 3\0"
 """How a database begins."""
-_TABLE = f"CREATE TABLE {MEASUREMENT.name}".encode()
-"""What stands in one of ours."""
 _SHARED_LOCK = (0x40000002, 510)
 """The bytes of a database that each connection holds a read lock on (SQLite's `os_unix.c`)."""
 
@@ -34,13 +33,15 @@ def salvage(path: Path | str) -> tuple[int, Path]:
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     fresh = path.with_name(f"{path.name}.salvaged-{stamp}")
     try:
+        # Before the lock, which closing the file a second time would end.
+        foreign = _is_foreign(path)
         with path.open("r+b") as file:
             _lock(path, file.fileno())
             log = _beside(path, LOG)
             # Read through the file that is locked: to open it once more and close it would end the lock.
             content = file.read()
             kept = _copy(content, log.read_bytes() if log.exists() else b"", fresh)
-            if not kept and not (content.startswith(_MAGIC) and _TABLE in content):
+            if not kept and (foreign or not content.startswith(_MAGIC)):
                 raise RecordsProblem(
                     f"{path}: this is no records database, and no record can be made out in it"
                 )
@@ -51,6 +52,19 @@ def salvage(path: Path | str) -> tuple[int, Path]:
         for suffix in ("", LOG, MEMORY):
             _beside(fresh, suffix).unlink(missing_ok=True)
     return kept, aside
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether SQLite reads it as a database of another program."""
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as own,
+    ):
+        try:
+            check_own(own)
+        except NotReadable:
+            return True
+    return False
 
 
 def _lock(path: Path, descriptor: int) -> None:

@@ -15,42 +15,38 @@ _OLD = ("signature", "target", "tvm", "processor", "schedule", "status", "times_
 """The columns of version 1, which had no origin; the hash stood last."""
 
 
-class UnknownVersion(Exception):
-    """A database that a later program wrote; the argument is its version."""
+class NotReadable(Exception):
+    """A database that is none of ours, or of a version that this program cannot read; the argument says which."""
 
 
 def check_version(connection: sqlite3.Connection) -> int:
     """The version that the file states; 0 is a new one.
 
     Raises:
-        UnknownVersion: this program cannot read it.
+        NotReadable: this program cannot read it.
     """
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= found <= VERSION:
-        raise UnknownVersion(found)
+        raise NotReadable(f"the records are of version {found}, and this program reads version {VERSION}")
     return found
-
-
-class ForeignDatabase(Exception):
-    """A database with tables, none of which holds records."""
 
 
 def check_own(connection: sqlite3.Connection) -> None:
     """Refuse another program's database before anything is written to it.
 
     Raises:
-        ForeignDatabase: it has tables, and that of the records is not among them.
+        NotReadable: it has tables, and that of the records is not among them.
     """
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if names and MEASUREMENT.name not in names:
-        raise ForeignDatabase
+        raise NotReadable("this is a database of another program")
 
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Create what is missing and bring an older database up, in one transaction; every row is kept.
 
     Raises:
-        UnknownVersion: another process wrote a later version meanwhile.
+        NotReadable: another process wrote a later version meanwhile.
     """
     if check_version(connection) == VERSION:
         return
