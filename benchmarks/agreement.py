@@ -15,21 +15,19 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from latency_model import drawn
 
-from compiler.architecture import draws
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.derive import derive
 from compiler.frontend import space_of
 from compiler.ir.graph import Network, SpaceGraph
-from compiler.limits import feasible
 from compiler.nets.network import build_network
 from compiler.passes.flatten import flatten
 from compiler.target import Target
@@ -55,13 +53,6 @@ class Differences:
     to_torch: float
     to_onnxruntime: float
     spread: float
-
-
-def networks(space: SpaceGraph, count: int, seed: int) -> Iterator[Network]:
-    """Random networks that keep the limits of the space, evenly drawn."""
-    flat = flatten(space)
-    for architecture in islice(feasible(space, draws(space, seed), lambda *_: None), count):
-        yield derive(flat, architecture.choices)
 
 
 def weights_of(network: Network, seed: int) -> dict[str, Array]:
@@ -98,7 +89,9 @@ def compare(space: SpaceGraph, count: int, seed: int, target: Target, trials: in
     """The differences of `count` networks, and the worst of them."""
     found: list[Differences] = []
     refused: list[str] = []
-    for place, network in enumerate(networks(space, count, seed)):
+    flat = flatten(space)
+    for place, architecture in enumerate(drawn(space, count, seed)):
+        network = derive(flat, architecture.choices)
         try:
             found.append(differences(network, weights_of(network, place), target, trials))
         except WrongAnswers as problem:

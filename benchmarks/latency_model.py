@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from compiler.architecture import draws
+from compiler.architecture import Architecture, draws
 from compiler.frontend import space_of
 from compiler.ir.graph import SpaceGraph
 from compiler.latency import LatencyTable
@@ -45,10 +45,9 @@ AT_ONCE = 20
 """Networks that are measured in turns with each other."""
 
 
-def drawn(space: SpaceGraph, flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
+def drawn(space: SpaceGraph, count: int, seed: int) -> Iterator[Architecture]:
     """Random networks that keep the limits of the space, evenly drawn."""
-    wanted = islice(feasible(space, draws(space, seed), lambda *_: None), count)
-    return [sample_plan(flat, architecture.choices) for architecture in wanted]
+    return islice(feasible(space, draws(space, seed), lambda *_: None), count)
 
 
 def measured_ms(plans: Sequence[Plan], table: LatencyTable, target: Target) -> list[float]:
@@ -98,7 +97,8 @@ def main() -> int:
         with console.stage("profile"):
             table = profile_space(flat, target, records=records, budget_s=given.budget, progress=console)
         seconds = time.monotonic() - began
-    plans = drawn(space, flat, given.networks, given.seed)
+    networks = drawn(space, given.networks, given.seed)
+    plans = [sample_plan(flat, architecture.choices) for architecture in networks]
     predicted = [table.predict_plan(plan).latency_ms for plan in plans]
     measured = measured_ms(plans, table, target)
     result: Mapping[str, Any] = {

@@ -44,12 +44,12 @@ from runtime.bench import cores
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.bench_turns import Timing, paired_ratio, take_turns
 from runtime.benchmark import latency, relative_error
-from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
+from runtime.bundle import link_runtime
 from runtime.device import fingerprint, host
 from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline
 from runtime.peers import PEERS
 from runtime.profiler import profile
-from runtime.records import Records, best_of, key_of, read_pack, write_pack
+from runtime.records import Record, Records, best_of, fastest, key_of, read_pack, write_pack
 from runtime.tune import usable
 from runtime.workers import Worker, Workers
 
@@ -118,9 +118,7 @@ def compare(
     plan = table.joined(network.plan)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        (folder / "lib").mkdir()
-        for package, library in RUNTIME_LIBRARIES.items():
-            (folder / "lib" / library).symlink_to(runtime_library(package))
+        link_runtime(folder)
         (folder / "model.onnx").write_bytes(network.model)
         with Workers(target.threads, 1) as workers:
             noise, limits = probe_noise(target, workers.first), roofline(target, workers.first)
@@ -221,17 +219,9 @@ def main() -> int:
     return 0
 
 
-def _few(records: Records, network: Network, target: Target) -> list[Any]:
+def _few(records: Records, network: Network, target: Target) -> list[Record]:
     """The fastest records of each kernel."""
-    rows = usable(records, chain_kernels(network.plan, target), key_of(target))
-    fastest = sorted((row for row in rows if row.times_ns), key=lambda row: row.median_ns)
-    counts: Counter[str] = Counter()
-    kept = []
-    for row in fastest:
-        counts[row.signature] += 1
-        if counts[row.signature] <= KEPT:
-            kept.append(row)
-    return sorted(kept, key=lambda row: (row.signature, row.median_ns))
+    return fastest(usable(records, chain_kernels(network.plan, target), key_of(target)), KEPT)
 
 
 def _text(result: Mapping[str, Any]) -> str:

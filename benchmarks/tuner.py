@@ -36,10 +36,10 @@ from compiler.codegen.tvm_api import tvm_target
 from compiler.passes.fuse import KernelCall, Plan
 from compiler.target import Target
 from runtime.device import fingerprint, host
-from runtime.measure import random_weights
+from runtime.measure import random_weights, time_alone
 from runtime.records import Record, Records
 from runtime.tune import tune
-from runtime.workers import Worker, Workers
+from runtime.workers import Workers
 
 CLOSE = 1.02
 """Within this factor of a speed, it is reached."""
@@ -91,7 +91,10 @@ def ours(calls: Sequence[KernelCall], target: Target, trials: int) -> Outcome:
         for name in kernels:
             own = sorted((row for row in rows if row.signature == name), key=lambda row: row.recency)
             outcome.history[name] = [
-                ((row.recency[0] - begun).total_seconds() + 1, _alone_ns(row, target, workers.first))
+                (
+                    (row.recency[0] - begun).total_seconds() + 1,
+                    time_alone(name, row.schedule, target, workers.first, ALONE_MS),
+                )
                 for row in _improvements(own)
             ]
     return outcome
@@ -104,14 +107,6 @@ def _improvements(rows: Sequence[Record]) -> list[Record]:
         if row.times_ns and (not found or row.median_ns < found[-1].median_ns):
             found.append(row)
     return found
-
-
-def _alone_ns(record: Record, target: Target, worker: Worker) -> float:
-    build = {"do": "build", "name": "alone", "kernels": [[record.signature, record.schedule.text]]}
-    worker.ask(build | {"target": target.to_json()})
-    rows = worker.ask({"do": "measure", "name": "alone", "lines": 0, "milliseconds": ALONE_MS})["times"]
-    worker.ask({"do": "forget", "name": "alone"})
-    return float(median(row[0] for row in rows))
 
 
 def theirs(calls: Sequence[KernelCall], target: Target, trials: int) -> Outcome:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
 
 Run = Callable[[Any], Any]
@@ -35,9 +36,7 @@ def _load_bundle(setup: Mapping[str, Any]) -> Run:
     manifest = runner.read_manifest(folder)
     runner.check_machine(manifest)
     library = Path(setup["library"]) if setup.get("library") else None
-    # Runners of older bundles know no cores.
-    cores = {"cores": setup["cores"]} if setup["threads"] > 1 else {}
-    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library, **cores).run
+    run: Run = runner.Model(folder, tuple(setup["shape"]), setup["threads"], library).run
     return run
 
 
@@ -46,24 +45,15 @@ def _load_library(setup: Mapping[str, Any]) -> Run:
     from runtime.bundle_runner.model import Model
 
     run: Run = Model(
-        Path(setup["folder"]), tuple(setup["shape"]), setup["threads"], Path(setup["library"]), setup["cores"]
+        Path(setup["folder"]), tuple(setup["shape"]), setup["threads"], Path(setup["library"])
     ).run
     return run
 
 
 def _load_peer(setup: Mapping[str, Any]) -> Run:
-    """A peer that has run once, with a core for each of its threads, as a bundle has."""
-    from runtime.bundle_runner.pinning import spread
     from runtime.peers import peer
 
-    made: list[Run] = []
-
-    def start() -> None:
-        made.append(peer(setup["peer"]).prepare(Path(setup["model"]), setup["threads"]))
-        made[0](_image(setup))
-
-    spread(setup["cores"][: setup["threads"]], start)
-    return made[0]
+    return peer(setup["peer"]).prepare(Path(setup["model"]), setup["threads"])
 
 
 def _milliseconds(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -96,18 +86,19 @@ def _peak_mb() -> float:
     return next(round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith("VmHWM:"))
 
 
-def _image(setup: Mapping[str, Any]) -> Any:
-    """A seeded input."""
-    return np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
-
-
 def _start(setup: Mapping[str, Any]) -> tuple[Run, Any, dict[str, Any]]:
-    """Load a contender and run it once on a seeded input; the last is the answer."""
+    """Load a contender and run it once on a seeded input, each of its threads on a core; the last is the answer."""
     os.sched_setaffinity(0, setup["cores"])
-    image = _image(setup)
+    image = np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
     load = {"bundle": _load_bundle, "library": _load_library, "peer": _load_peer}[setup["kind"]]
-    load_ms, run = _milliseconds(lambda: load(setup))
-    first_ms, _ = _milliseconds(lambda: run(image))
+    began: list[tuple[float, Any]] = []
+
+    def begin() -> None:
+        began.append(_milliseconds(lambda: load(setup)))
+        began.append(_milliseconds(lambda: began[0][1](image)))
+
+    spread(setup["cores"][: setup["threads"]], begin)
+    (load_ms, run), (first_ms, _) = began
     return run, image, {"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}
 
 

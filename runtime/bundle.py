@@ -175,6 +175,17 @@ def runtime_library(package: str) -> Path:
     return Path(found.origin).parent / "lib" / RUNTIME_LIBRARIES[package]
 
 
+def link_runtime(folder: Path) -> None:
+    """Links to TVM's installed runtime libraries where a bundle in this folder has its own.
+
+    Raises:
+        FileProblem: they are not installed.
+    """
+    (folder / "lib").mkdir()
+    for package, library in RUNTIME_LIBRARIES.items():
+        (folder / "lib" / library).symlink_to(runtime_library(package))
+
+
 def versions() -> dict[str, str]:
     """The versions of what a bundle is made with."""
     return {name: importlib.metadata.version(name) for name in ("onepath", *DISTRIBUTIONS)}

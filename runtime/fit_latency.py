@@ -22,7 +22,7 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.bench import cores as bench_cores
 from runtime.bench_contender import BenchProblem, Contender
-from runtime.bundle import RUNTIME_LIBRARIES, runtime_library
+from runtime.bundle import link_runtime
 from runtime.measure import compile_plan, random_weights
 from runtime.price_kernels import PASSES, CannotPrice
 from runtime.price_log import Price
@@ -121,9 +121,7 @@ def measure_plans(
     """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""
     with TemporaryDirectory(prefix="onepath-") as name, ExitStack() as stack:
         folder = Path(name)
-        (folder / "lib").mkdir()
-        for package, library in RUNTIME_LIBRARIES.items():
-            (folder / "lib" / library).symlink_to(runtime_library(package))
+        link_runtime(folder)
         paths = [folder / f"{index}.so" for index in range(len(plans))]
         for index, plan in enumerate(plans):
             worker = workers.all[index % len(workers.all)]

@@ -23,6 +23,8 @@ Schedules = Mapping[str, Schedule]
 
 COMPILE_S = 600.0
 """How long the compilation of a whole network may take."""
+ALONE_MS = 20.0
+"""How long a kernel is run by itself, to find what it takes with all in its caches."""
 MEMORY_BYTES = 192 << 20
 """An array larger than any cache, to measure memory's bandwidth."""
 
@@ -134,6 +136,21 @@ def time_untuned(plan: Plan, weights: Weights, target: Target, worker: Worker | 
     request = {"do": "untuned", "plan": plan_to(plan), "target": target.to_json(), "seconds": 0.03}
     found = _with_weights(request, weights, target, worker)["times_ns"]
     return [median(found[call.kernel.signature]) / 1e6 for call in plan.calls]
+
+
+def time_alone(
+    signature: str, schedule: Schedule, target: Target, worker: Worker, milliseconds: float = ALONE_MS
+) -> float:
+    """The median nanoseconds of a kernel that runs again and again, with nothing in between but its inputs' writing.
+
+    Raises:
+        WorkerFailed: it cannot be compiled or run.
+    """
+    build = {"do": "build", "name": "alone", "kernels": [[signature, schedule.text]]}
+    worker.ask(build | {"target": target.to_json()})
+    rows = worker.ask({"do": "measure", "name": "alone", "lines": 0, "milliseconds": milliseconds})["times"]
+    worker.ask({"do": "forget", "name": "alone"})
+    return float(median(row[0] for row in rows))
 
 
 def _request(plan: Plan, schedules: Schedules, target: Target) -> dict[str, Any]:

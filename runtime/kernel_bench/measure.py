@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,16 +21,14 @@ from runtime.kernel_bench.limits import Limits, measure_limits
 from runtime.kernel_bench.reasons import NEEDS_REASON, reason_of
 from runtime.kernel_bench.roofline import Bound, bound_of, network_constants
 from runtime.kernel_bench.rows import KernelBench, KernelReport
-from runtime.measure import probe_noise
+from runtime.measure import probe_noise, time_alone
 from runtime.price_kernels import price
 from runtime.price_log import PriceLog
 from runtime.records import Records
 from runtime.report.layers import describe, shape
-from runtime.workers import Worker, Workers
+from runtime.workers import Workers
 
 FEW_VECTORS = 16
-ALONE_MS = 20.0
-"""How long a kernel is run by itself, to find what it takes with all in its caches."""
 
 Schedules = Mapping[str, Schedule]
 
@@ -122,7 +119,7 @@ def _times(given: Kernels, threads: int, bounds: Mapping[str, Bound]) -> _Times:
         # Where the schedules are the same, so are the kernels, and any difference would be noise.
         default |= {name: tuned[name] for name in tuned if defaults[name] == schedules[name]}
         slow = [name for name, bound in bounds.items() if bound.time_ns < NEEDS_REASON * tuned[name]]
-        alone = {name: _alone(name, schedules[name], given.target, workers.first) for name in slow}
+        alone = {name: time_alone(name, schedules[name], given.target, workers.first) for name in slow}
     return _Times(tuned, default, alone, tuned[least.signature], asdict(noise) | {"noisy": noise.noisy})
 
 
@@ -146,15 +143,6 @@ def _priced(target: Target, workers: Workers, schedules: Schedules) -> dict[str,
         each = {name: [schedule] for name, schedule in schedules.items()}
         log = PriceLog(records, target, each, len(schedules), noise, fresh=True)
         return {name: found.median_ns for name, found in price(target, workers, log).items()}
-
-
-def _alone(signature: str, schedule: Schedule, target: Target, worker: Worker) -> float:
-    """The median nanoseconds of a kernel that runs again and again, with nothing in between but its inputs' writing."""
-    build = {"do": "build", "name": "alone", "kernels": [[signature, schedule.text]]}
-    worker.ask(build | {"target": target.to_json()})
-    rows = worker.ask({"do": "measure", "name": "alone", "lines": 0, "milliseconds": ALONE_MS})["times"]
-    worker.ask({"do": "forget", "name": "alone"})
-    return float(median(row[0] for row in rows))
 
 
 def _others(given: Kernels, placement: Placement) -> tuple[dict[str, LayerTimes], dict[str, str]]:

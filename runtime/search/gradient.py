@@ -28,6 +28,7 @@ from compiler.nets.supernet import Paths
 from runtime.checkpoint import State
 from runtime.events import EventLog
 from runtime.loop import seconds_a_step
+from runtime.search.adam import Adam
 from runtime.search.options import SearchProgress
 from runtime.search.paths import Latency, PathTrainer
 from runtime.search.penalty import Penalty
@@ -36,8 +37,6 @@ from runtime.search.plan import CALIBRATION_SHARE, Plan, make_plan
 UPDATES = ("recompute", "two_path")
 SNAPSHOTS = 100
 """How many times in a search the probabilities of all decisions are written to the log."""
-ADAM_BETA, ADAM_EPSILON = 0.999, 1e-8
-"""Adam with betas (0, 0.999), as in the public search code."""
 
 
 @dataclass
@@ -53,7 +52,7 @@ class GradientSearch:
     def __post_init__(self) -> None:
         self.options = self.trainer.options
         self.alphas = ArchitectureParameters(self.trainer.supernet.candidates, self.options.seed)
-        self.squares, self.counts = torch.zeros_like(self.alphas.alpha), torch.zeros_like(self.alphas.alpha)
+        self.adam = Adam(self.alphas.alpha)
 
     def plan(self) -> dict[str, Any]:
         """Without a budget, from the epochs; with one, from measured steps, whose traces are undone."""
@@ -145,11 +144,7 @@ class GradientSearch:
         groups = [[start + i for i in chosen] for start, chosen in zip(offsets, compared, strict=False)]
         touched = torch.tensor([place for group in groups for place in group])
         old = self.alphas.alpha.detach().clone()
-        given = gradient[touched]
-        self.counts[touched] += 1
-        self.squares[touched] = ADAM_BETA * self.squares[touched] + (1 - ADAM_BETA) * given**2
-        corrected = self.squares[touched] / (1 - ADAM_BETA ** self.counts[touched])
-        self.alphas.alpha[touched] -= self.schedule.alpha_lr * given / (corrected.sqrt() + ADAM_EPSILON)
+        self.adam.descend(gradient, touched, self.schedule.alpha_lr)
         if self.options.update == "two_path":
             for group in groups:
                 alpha = self.alphas.alpha
@@ -181,8 +176,8 @@ class GradientSearch:
         shared = self.trainer.state()
         own = {
             "alpha": self.alphas.alpha.detach(),
-            "alpha_squares": self.squares,
-            "alpha_counts": self.counts,
+            "alpha_squares": self.adam.squares,
+            "alpha_counts": self.adam.counts,
         }
         return State({**shared.tensors, **own}, {**shared.numbers, "penalty": asdict(self.penalty)})
 
@@ -191,8 +186,6 @@ class GradientSearch:
         self.trainer.restore(state)
         with torch.no_grad():
             self.alphas.alpha.copy_(state.tensors["alpha"])
-        self.squares, self.counts = (
-            state.tensors["alpha_squares"].clone(),
-            state.tensors["alpha_counts"].clone(),
-        )
+        self.adam.squares = state.tensors["alpha_squares"].clone()
+        self.adam.counts = state.tensors["alpha_counts"].clone()
         self.penalty = Penalty(**state.numbers["penalty"])

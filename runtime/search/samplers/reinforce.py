@@ -1,7 +1,7 @@
 """REINFORCE (Williams, Machine Learning 1992) on a softmax of each decision, with a moving baseline.
 
 As in ProxylessNAS (ICLR 2019), section 3.3.2: some networks an update, the gradient of their log-probabilities
-times reward minus baseline. Adam with betas (0, 0.999), as for the other architecture parameters.
+times reward minus baseline, and `Adam` as for the gradient strategy's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from compiler.nets.architecture_parameters import ArchitectureParameters
 from compiler.nets.streams import stream
+from runtime.search.adam import Adam
 from runtime.search.samplers.sampler import Judged, Picks
 
 MOMENTUM = 0.9
 """How much of the baseline stays at each update."""
-ADAM_BETA, ADAM_EPSILON = 0.999, 1e-8
 
 
 @dataclass
@@ -35,11 +35,10 @@ class ReinforceSampler:
     baseline: float | None = None
     batch: list[tuple[Picks, float]] = field(default_factory=list)
     asked: int = 0
-    updates: int = 0
 
     def __post_init__(self) -> None:
         self.alphas = ArchitectureParameters(self.candidates, self.seed)
-        self.squares = torch.zeros_like(self.alphas.alpha)
+        self.adam = Adam(self.alphas.alpha)
 
     def ask(self) -> Picks:
         """A draw by the probabilities."""
@@ -66,15 +65,8 @@ class ReinforceSampler:
         certainty = torch.stack([(part * part.clamp_min(1e-300).log()).sum() for part in probabilities]).sum()
         loss = self.entropy * certainty - torch.stack(gains).mean()
         (gradient,) = torch.autograd.grad(loss, self.alphas.alpha)
-        self._descend(gradient)
+        self.adam.descend(gradient, torch.arange(len(gradient)), self.lr)
         self.baseline = MOMENTUM * self.baseline + (1 - MOMENTUM) * mean
-
-    @torch.no_grad()
-    def _descend(self, gradient: Tensor) -> None:
-        self.updates += 1
-        self.squares = ADAM_BETA * self.squares + (1 - ADAM_BETA) * gradient**2
-        corrected = self.squares / (1 - ADAM_BETA**self.updates)
-        self.alphas.alpha.sub_(self.lr * gradient / (corrected.sqrt() + ADAM_EPSILON))
 
     def probabilities(self) -> list[list[float]]:
         """The softmax of each decision."""
@@ -84,21 +76,22 @@ class ReinforceSampler:
         """Alpha and its second moments, the baseline, and the batch under way; doubles survive JSON."""
         return {
             "alpha": self.alphas.alpha.detach().tolist(),
-            "squares": self.squares.tolist(),
+            "squares": self.adam.squares.tolist(),
+            "counts": self.adam.counts.tolist(),
             "baseline": self.baseline,
             "batch": [[list(picks), reward] for picks, reward in self.batch],
             "asked": self.asked,
-            "updates": self.updates,
         }
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a state."""
         self.alphas.alpha.copy_(torch.tensor(state["alpha"], dtype=torch.float64))
-        self.squares = torch.tensor(state["squares"], dtype=torch.float64)
+        self.adam.squares = torch.tensor(state["squares"], dtype=torch.float64)
+        self.adam.counts = torch.tensor(state["counts"], dtype=torch.float64)
         self.baseline = state["baseline"]
         self.batch = [(tuple(picks), float(reward)) for picks, reward in state["batch"]]
-        self.asked, self.updates = int(state["asked"]), int(state["updates"])
+        self.asked = int(state["asked"])
 
 
 def _log_probability(picks: Picks, probabilities: Sequence[Tensor]) -> Tensor:
