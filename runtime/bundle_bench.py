@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def kernels_of_bundle(
     threads: int | None,
     cores: Sequence[int] | None,
 ) -> tuple[Kernels, Placement]:
-    """The kernels of a bundle and where they are timed; this process keeps to those cores from now on.
+    """The kernels of a bundle and where they are timed.
 
     Raises:
         FileProblem: the bundle is damaged, or its model or table is missing.
@@ -75,8 +74,6 @@ def kernels_of_bundle(
     """
     manifest = verify(folder).manifest
     count, chosen = place(manifest.target.threads, threads, cores)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, chosen)
     found, path = table_of(folder, table), model_of(folder, model)
     if found is None:
         target = device.host(manifest.target.threads, manifest.target.name)

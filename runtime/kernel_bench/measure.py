@@ -87,13 +87,17 @@ def kernels_of(model: Path, table: LatencyTable | None, target: Target) -> tuple
 
 
 def measure_kernels(given: Kernels, placement: Placement, progress: Progress | None = None) -> KernelReport:
-    """The report of all distinct kernels of a network.
+    """The report of all distinct kernels of a network; this process keeps to the cores of the placement meanwhile.
 
     Raises:
         CannotPrice, WorkerFailed: kernels cannot be compiled or run; the message says why.
         Unsupported: a kernel that no template writes.
     """
-    said = progress or Silent()
+    with device.kept_to(placement.cores):
+        return _measure_kernels(given, placement, progress or Silent())
+
+
+def _measure_kernels(given: Kernels, placement: Placement, said: Progress) -> KernelReport:
     said.note("measuring the machine's limits")
     limits = measure_limits(given.target, placement.threads)
     constants = network_constants(given.plan)

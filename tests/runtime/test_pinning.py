@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.bundle_runner.pinning import spread
+from runtime.device import kept_to
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or not os.path.isdir("/proc/self/task"),
@@ -45,3 +46,9 @@ def test_each_thread_has_a_core_of_its_own(cores: list[int]) -> None:
 @pytest.mark.parametrize("given", [0, 1])
 def test_with_one_core_or_none_nothing_is_pinned(cores: list[int], given: int) -> None:
     assert affinities(cores[:given]) == (set(cores), set(cores))
+
+
+def test_a_process_keeps_to_cores_for_a_while(cores: list[int]) -> None:
+    with kept_to(cores[-1:]):
+        assert os.sched_getaffinity(0) == set(cores[-1:])
+    assert os.sched_getaffinity(0) == set(cores)
