@@ -13,9 +13,11 @@ import os
 import re
 import secrets
 import socket
+import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ SWEEP_DEPTH, SWEEP_FOLDERS = 4, 1000
 """How far below a folder, and in how many folders, what a kill left behind is looked for."""
 READ_CAP_BYTES = 1 << 30
 """The largest JSON file that is read: bounds what a hostile file can ask for."""
+HEAD_BYTES = 1 << 10
+"""How much of a file is read to see of which kind it is."""
 
 
 class FileProblem(Exception):
@@ -42,6 +46,75 @@ class FileProblem(Exception):
     def __init__(self, path: Path | str, what: str, way_out: str) -> None:
         super().__init__(f"{path}: {what}; {way_out}")
         self.path, self.what, self.way_out = Path(path), what, way_out
+
+
+@dataclass(frozen=True, slots=True)
+class OutputKind:
+    """A kind of file that a command writes: its name in messages, how such a file begins, a suffix it must have."""
+
+    what: str
+    begins: re.Pattern[bytes]
+    suffix: str = ""
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file begins as this kind does.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with path.open("rb") as file:
+            return self.begins.match(file.read(HEAD_BYTES)) is not None
+
+
+def json_kind(what: str, schema: str) -> OutputKind:
+    """The kind of JSON files, or of JSON lines, that state this schema first, in whatever version."""
+    kind = re.escape(schema.partition("/")[0])
+    return OutputKind(what, re.compile(rb'\s*\{\s*"schema":\s*"' + kind.encode() + rb"/"))
+
+
+SVG = OutputKind("an SVG picture", re.compile(rb"\s*<svg\b"), ".svg")
+
+
+def checked_output(path: Path, kind: OutputKind, *, inputs: Iterable[Path] = (), force: bool = False) -> Path:
+    """Where to write a file that a person named: the path, or what it links to. To be called before the work.
+
+    A file that is there is only replaced with `force`, and only where it is of the same kind. `inputs` are
+    files that the command reads: none of them is written over, whether it is there or not.
+
+    Raises:
+        FileProblem: it lacks the suffix, is a folder or a device, its folder is missing or cannot be written
+            to, it is an input, or it is there and may not be replaced.
+    """
+    if kind.suffix and path.suffix.lower() != kind.suffix:
+        raise FileProblem(path, f"is to be {kind.what}", f"give it a name that ends in {kind.suffix}")
+    real = Path(os.path.realpath(path))
+    if real in {Path(os.path.realpath(each)) for each in inputs}:
+        raise FileProblem(path, "is read or kept by this command", "choose another name for what it writes")
+    try:
+        _refuse_present(path, kind, force)
+    except OSError as problem:
+        raise FileProblem(path, f"cannot be written ({problem.strerror})", "choose another name") from None
+    if not real.parent.is_dir():
+        raise FileProblem(
+            path, "cannot be written: its folder does not exist", "make that, or choose another"
+        )
+    if not os.access(real.parent, os.W_OK | os.X_OK):
+        raise FileProblem(path, "cannot be written: its folder is read-only", "choose another folder")
+    return real if path.is_symlink() else path
+
+
+def _refuse_present(path: Path, kind: OutputKind, force: bool) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "is a folder" if stat.S_ISDIR(mode) else "is no regular file"
+        raise FileProblem(path, what, "give the name of a file")
+    if not kind.holds(path):
+        raise FileProblem(path, f"is there already and is not {kind.what}", "choose another name")
+    if not force:
+        raise FileProblem(path, "is there already", "choose another name, or replace it with --force")
 
 
 def write_atomic(path: Path | str, content: bytes | str, mode: int = 0o666) -> Path:
@@ -258,7 +331,7 @@ def _say_on_stderr(message: str) -> None:
 
 @contextmanager
 def folder_lock(folder: Path | str, say: Callable[[str], None] = _say_on_stderr) -> Iterator[None]:
-    """Hold the folder as its one writer; makes the folder. A dead writer's lock is broken, and said so.
+    """Hold the folder as its one writer; makes the folder. What a dead writer held is taken over, and said so.
 
     Files that a killed writer left half written are deleted, but not in a folder below with a lock of its own.
 
@@ -273,13 +346,15 @@ def folder_lock(folder: Path | str, say: Callable[[str], None] = _say_on_stderr)
         lock.acquire(poll_interval=0.05)
     except Timeout:
         raise FileProblem(
-            folder, f"is in use by {_holder(holder)}", "wait for it to end, or use another folder"
+            folder,
+            f"is in use by {_holder(holder)} (waited {LOCK_WAIT_S:g} s)",
+            "wait for it to end, or use another folder",
         ) from None
     except OSError as problem:
         raise FileProblem(folder, f"cannot be locked ({problem.strerror})", "choose another folder") from None
     try:
         if holder.exists():
-            say(f"{folder}: the lock of {_holder(holder)}, which ended without giving it back, is broken")
+            say(f"{folder}: {_holder(holder)} ended before it was finished here; this run takes over from it")
         _sweep(folder)
         write_atomic(holder, f"process {os.getpid()} on {socket.gethostname()}\n")
         yield

@@ -67,17 +67,20 @@ def output_closed() -> bool:
 
 
 def flush_output() -> None:
-    """Write out what is buffered; where nobody reads it any more, end quietly."""
+    """Write out what is buffered; where nobody reads it any more, end quietly, where it has no room, say so."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         end_quietly()
+    except OSError as problem:
+        print(f"onepath: standard output: {problem.strerror}", file=sys.stderr)
+        end_quietly(COULD_NOT)
 
 
-def end_quietly() -> NoReturn:
+def end_quietly(code: int = PIPE_CLOSED) -> NoReturn:
     """End as a program does whose output is closed; what is still buffered goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise SystemExit(PIPE_CLOSED)
+    raise SystemExit(code)
 
 
 P = ParamSpec("P")

@@ -120,7 +120,7 @@ def _hold(folder: Path, ready: Any) -> None:
         time.sleep(30)
 
 
-def test_a_second_writer_is_refused_and_a_dead_ones_lock_broken(tmp_path: Path) -> None:
+def test_a_second_writer_is_refused_and_a_dead_one_succeeded(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
     process = context.Process(target=_hold, args=(tmp_path, ready))
@@ -136,6 +136,7 @@ def test_a_second_writer_is_refused_and_a_dead_ones_lock_broken(tmp_path: Path) 
     with folder_lock(tmp_path, said.append):
         pass
     assert f"process {process.pid}" in said[0]
+    assert "takes over" in said[0]
     with folder_lock(tmp_path, said.append):
         pass
     assert len(said) == 1
