@@ -105,14 +105,59 @@ def read_events(path: Path) -> Iterator[Event]:
         FileProblem: the log is missing, or a line before the last is damaged.
     """
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        content = path.read_bytes()
     except OSError as problem:
         raise FileProblem(
             path, f"cannot be read ({problem.strerror})", "run the stage that writes it"
         ) from None
-    for number, line in enumerate(lines, 1):
-        event = _opened(line)
-        if event is not None and line.endswith(b"\n"):
-            yield event
-        elif number < len(lines):
+    for _, event in _whole_events(path, content, 1):
+        yield event
+
+
+def _whole_events(path: Path, content: bytes, first: int) -> Iterator[tuple[bytes, Event]]:
+    """The whole lines of a piece of a log, whose first is number `first`, each with its event."""
+    lines = content.splitlines(keepends=True)
+    for number, line in enumerate(lines, first):
+        event = _opened(line) if line.endswith(b"\n") else None
+        if event is not None:
+            yield line, event
+        elif number < first + len(lines) - 1:
             raise FileProblem(path, f"line {number} is damaged (its checksum fails)", "run the stage anew")
+
+
+class Tail:
+    """A log that another writes meanwhile: each `read` gives what came since the one before.
+
+    A stage that resumes cuts its log back and writes the end again. The last line read is then no longer in
+    its place, since it holds the time of its writing, and the log is read from its start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._offset, self._lines, self._last = path, 0, 0, b""
+
+    def read(self) -> tuple[bool, list[Event]]:
+        """Whether the log is another than before, and its new events: then all of them.
+
+        Raises:
+            FileProblem: a line before the last is damaged.
+        """
+        anew, content = self._news()
+        if anew:
+            self._offset, self._lines, self._last = 0, 0, b""
+        events = []
+        for line, event in _whole_events(self._path, content, self._lines + 1):
+            self._offset, self._lines, self._last = self._offset + len(line), self._lines + 1, line
+            events.append(event)
+        return anew, events
+
+    def _news(self) -> tuple[bool, bytes]:
+        """Whether the log was cut back, and its bytes: those behind the last line read, else all."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset - len(self._last))
+                if file.read(len(self._last)) == self._last:
+                    return False, file.read()
+                file.seek(0)
+                return True, file.read()
+        except FileNotFoundError:
+            return bool(self._last), b""

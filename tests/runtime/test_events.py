@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from runtime.checkpoint import KEPT, State, load_checkpoint, save_checkpoint  # noqa: E402
-from runtime.events import EventLog, read_events  # noqa: E402
+from runtime.events import EventLog, Tail, read_events  # noqa: E402
 from runtime.files import FileProblem  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -55,6 +55,53 @@ def test_a_log_is_cut_back_but_never_guessed(tmp_path: Path) -> None:
         with pytest.raises(FileProblem, match="lacks events"):
             log.truncate(size + 1)
     assert numbers(path) == [0, 1]
+
+
+def test_a_tail_gives_each_event_once(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    tail = Tail(path)
+    assert tail.read() == (False, [])
+    write(path, 2)
+    anew, events = tail.read()
+    assert (anew, [event["number"] for event in events]) == (False, [0, 1])
+    assert tail.read() == (False, [])
+    with path.open("ab") as file:
+        file.write(b'{"event": "tick", "num')
+    assert tail.read() == (False, [])
+    write(path, 1)
+    assert [event["number"] for event in tail.read()[1]] == [0]
+
+
+def test_a_tail_reads_a_log_again_that_was_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, 2)
+    size = path.stat().st_size
+    write(path, 3)
+    tail = Tail(path)
+    tail.read()
+    monkeypatch.setattr("runtime.events.time.time", lambda: 1e9)
+    with EventLog(path) as log:
+        log.truncate(size)
+        for number in range(4):
+            log.append("tick", number=number, share=number / 3)
+    anew, events = tail.read()
+    assert (anew, [event["number"] for event in events]) == (True, [0, 1, 0, 1, 2, 3])
+    path.unlink()
+    assert tail.read() == (True, [])
+
+
+def test_a_tail_refuses_a_damaged_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, 2)
+    tail = Tail(path)
+    tail.read()
+    with path.open("ab") as file:
+        file.write(b"damaged\n")
+    assert tail.read() == (False, [])
+    with path.open("ab") as file:
+        file.write(b"more\n")
+    with pytest.raises(FileProblem, match="line 3 is damaged"):
+        tail.read()
 
 
 def test_checkpoints_come_back_and_the_last_two_stay(tmp_path: Path) -> None:
