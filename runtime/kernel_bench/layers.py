@@ -2,7 +2,7 @@
 
     python -m runtime.kernel_bench.layers
 
-reads one JSON object (`program`, `model`, `shape`, `threads`, `cores`, `runs`) and answers with one: the times.
+reads one JSON object (`program`, `model`, `shape`, `threads`, `cores`, `runs`) and answers with a list: what ran.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 
 from compiler.passes.fuse import Plan
 from runtime.kernel_bench import onednn_layers, onnxruntime_layers
+from runtime.kernel_bench.elsewhere import LayerTimes, Ran, fastest, matched
 from runtime.peers.packages import missing
 
 LAYERS_S = 300.0
@@ -39,8 +41,8 @@ class Program(Protocol):
     def version(self) -> str:
         """Its version."""
 
-    def layers(self, model: Path, threads: int, image: Any, runs: int, folder: Path) -> dict[str, float]:
-        """Microseconds of the layers of an ONNX model while it runs as a whole, by one of their nodes' names."""
+    def layers(self, model: Path, threads: int, image: Any, runs: int, folder: Path) -> list[Ran]:
+        """The nodes of an ONNX model as the program runs them, each timed while it runs the whole."""
 
 
 PROGRAMS: tuple[Program, ...] = (onnxruntime_layers, onednn_layers)
@@ -48,14 +50,6 @@ PROGRAMS: tuple[Program, ...] = (onnxruntime_layers, onednn_layers)
 
 class NoLayers(Exception):
     """A program that cannot time the layers; the message says why."""
-
-
-@dataclass(frozen=True)
-class LayerTimes:
-    """Microseconds by signature, one call each; `between_us` is spent outside of all kernels, in one run."""
-
-    kernels_us: dict[str, float]
-    between_us: float
 
 
 def layer_times(program: Program, model: Path, plan: Plan, setup: Mapping[str, Any]) -> LayerTimes:
@@ -68,27 +62,10 @@ def layer_times(program: Program, model: Path, plan: Plan, setup: Mapping[str, A
     if absent:
         raise NoLayers(f"not installed: pip install {' '.join(absent)}")
     request = {**setup, "program": program.NAME, "model": str(model.absolute()), "runs": RUNS}
-    passes = [_asked(request) for _ in range(PASSES)]
-    return matched(plan, {name: min(each[name] for each in passes) for name in passes[0]})
+    return matched(plan, fastest([_asked(request) for _ in range(PASSES)]))
 
 
-def matched(plan: Plan, nodes_us: Mapping[str, float]) -> LayerTimes:
-    """The times of nodes as those of kernels: a call has the sum of its nodes, a kernel the mean of its calls."""
-    calls = {node: place for place, call in enumerate(plan.calls) for node in call.nodes}
-    sums, between = np.zeros(len(plan.calls)), 0.0
-    for name, microseconds in nodes_us.items():
-        place = calls.get(name, calls.get(name.partition("/")[0]))
-        if place is None:
-            between += microseconds
-        else:
-            sums[place] += microseconds
-    rows: dict[str, list[float]] = {}
-    for call, total in zip(plan.calls, sums, strict=True):
-        rows.setdefault(call.kernel.signature, []).append(float(total))
-    return LayerTimes({name: float(np.mean(own)) for name, own in rows.items() if min(own) > 0}, between)
-
-
-def _asked(request: Mapping[str, Any]) -> dict[str, float]:
+def _asked(request: Mapping[str, Any]) -> list[Ran]:
     command = [sys.executable, "-P", "-m", "runtime.kernel_bench.layers"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(request["threads"])}
     try:
@@ -101,8 +78,7 @@ def _asked(request: Mapping[str, Any]) -> dict[str, float]:
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it said nothing"]
         raise NoLayers(f"ended with code {done.returncode}: {said[-1][:300]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Ran])
 
 
 def main() -> None:
@@ -112,10 +88,8 @@ def main() -> None:
     program = next(each for each in PROGRAMS if request["program"] == each.NAME)
     image = np.random.default_rng(0).standard_normal(request["shape"], dtype=np.float32)
     with TemporaryDirectory(prefix="onepath-") as folder:
-        times = program.layers(
-            Path(request["model"]), request["threads"], image, request["runs"], Path(folder)
-        )
-    print(json.dumps(times))
+        ran = program.layers(Path(request["model"]), request["threads"], image, request["runs"], Path(folder))
+    print(json.dumps([asdict(node) for node in ran]))
 
 
 if __name__ == "__main__":

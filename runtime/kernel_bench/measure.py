@@ -16,7 +16,8 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime import device
 from runtime.console import Progress, Silent
-from runtime.kernel_bench.layers import PROGRAMS, LayerTimes, NoLayers, layer_times
+from runtime.kernel_bench.elsewhere import LayerTimes
+from runtime.kernel_bench.layers import PROGRAMS, NoLayers, layer_times
 from runtime.kernel_bench.limits import Limits, measure_limits
 from runtime.kernel_bench.reasons import NEEDS_REASON, reason_of
 from runtime.kernel_bench.roofline import Bound, bound_of, network_constants
@@ -207,6 +208,9 @@ def _row(
         default_us=times.default[signature] / 1e3,
         layers_us={
             name: own.kernels_us[signature] for name, own in others.items() if signature in own.kernels_us
+        },
+        layers_absent={
+            name: own.absent[signature] for name, own in others.items() if signature in own.absent
         },
         reason="" if alone is None else reason_of(kernel, bound, time_ns, alone, times.least, given.target),
     )

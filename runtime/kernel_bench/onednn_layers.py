@@ -3,13 +3,14 @@
 The kernels run one after another on each other's values, as in a network. A convolution takes its bias, the
 activation and the residual with it where oneDNN can, its weights laid out beforehand: what `torch.compile` makes
 of it, too. What else a kernel holds is an operator of PyTorch's own. What a call from Python costs is measured, on
-a convolution of one value, and taken off.
+one value, and taken off for each of them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import numpy as np
 
 from compiler.ir.ops import pair
 from compiler.passes.fuse import KernelCall, Plan
+from runtime.kernel_bench.elsewhere import Ran
 from runtime.peers.packages import version_of
 
 if TYPE_CHECKING:
@@ -25,11 +27,7 @@ if TYPE_CHECKING:
 
 NAME = "oneDNN"
 PACKAGES: tuple[str, ...] = ("torch",)
-CALLS = "/calls"
-"""The name of what all calls cost; no node has it."""
 WARM_UP = 5
-LEAST_US = 0.1
-"""What a kernel is said to take at least, where the calls are all that can be seen."""
 TOLERANCE = 1e-3
 UNARY: Mapping[str, tuple[str, list[float]]] = {
     "relu": ("relu", []),
@@ -53,8 +51,17 @@ def version() -> str:
     return f"of torch {version_of(PACKAGES)}"
 
 
-def layers(model: Path, threads: int, image: Any, runs: int, folder: Path) -> dict[str, float]:
-    """Microseconds by the first node of each kernel, and under `CALLS` what all calls from Python cost.
+@dataclass(frozen=True)
+class _Computed:
+    """What runs a kernel, and by how many calls from Python: of convolutions and of other operators."""
+
+    run: Compute
+    convolutions: int
+    others: int
+
+
+def layers(model: Path, threads: int, image: Any, runs: int, folder: Path) -> list[Ran]:
+    """The kernels one by one; what the calls from Python cost is their overhead.
 
     Raises:
         WrongAnswers: the kernels do not compute the network.
@@ -75,25 +82,40 @@ def layers(model: Path, threads: int, image: Any, runs: int, folder: Path) -> di
         computes = [_compute(call, weights) for call in plan.calls]
         _check(_run(plan, computes, given)[0], torch_module(model)(given))
         times = [_run(plan, computes, given)[1] for _ in range(WARM_UP + runs)]
-        call_us = _call_us(runs)
+        convolution_us, other_us = _call_us(runs)
     medians = np.median(times[WARM_UP:], axis=0) / 1e3
-    own = {call.nodes[0]: float(each) for call, each in zip(plan.calls, medians, strict=True)}
-    less = {name: max(microseconds - call_us, LEAST_US) for name, microseconds in own.items()}
-    return {**less, CALLS: sum(own.values()) - sum(less.values())}
+    return [
+        Ran(
+            call.output,
+            (call.output,),
+            call.inputs,
+            float(time_us),
+            compute.convolutions * convolution_us + compute.others * other_us,
+        )
+        for call, compute, time_us in zip(plan.calls, computes, medians, strict=True)
+    ]
 
 
-def _call_us(runs: int) -> float:
-    """What a convolution of one value takes: the call from Python, and oneDNN's own preparations."""
+def _call_us(runs: int) -> tuple[float, float]:
+    """What a convolution and another operator of one value take: the call from Python, and its own preparations."""
     import torch
 
     value = torch.ones(1, 1, 1, 1).contiguous(memory_format=torch.channels_last)
     places: tuple[Any, ...] = ([0, 0], [1, 1], [1, 1], 1)
     weight = torch.ops.mkldnn._reorder_convolution_weight(torch.ones(1, 1, 1, 1), *places, [1, 1, 1, 1])
     given = (weight, torch.ones(1), *places)
+    convolve = torch.ops.mkldnn._convolution_pointwise
+    return (
+        _median_us(lambda: convolve(value, *given, "none", [], ""), runs),
+        _median_us(lambda: torch.sigmoid(value), runs),
+    )
+
+
+def _median_us(call: Callable[[], object], runs: int) -> float:
     times = []
     for _ in range(WARM_UP + runs):
         begin = time.perf_counter_ns()
-        torch.ops.mkldnn._convolution_pointwise(value, *given, "none", [], "")
+        call()
         times.append(time.perf_counter_ns() - begin)
     return float(np.median(times[WARM_UP:])) / 1e3
 
@@ -104,21 +126,21 @@ def _check(found: Tensor, expected: Tensor) -> None:
         raise WrongAnswers(f"its kernels give answers that differ from the network's by {error:.1e}")
 
 
-def _run(plan: Plan, computes: Sequence[Compute], image: Tensor) -> tuple[Tensor, list[int]]:
+def _run(plan: Plan, computes: Sequence[_Computed], image: Tensor) -> tuple[Tensor, list[int]]:
     """The output, and the nanoseconds of each call; each value is dropped after its last reader."""
     last = {name: place for place, call in enumerate(plan.calls) for name in call.inputs}
     values, times = {plan.inputs[0]: image}, []
     for place, (call, compute) in enumerate(zip(plan.calls, computes, strict=True)):
         operands = [values[name] for name in call.inputs]
         begin = time.perf_counter_ns()
-        values[call.output] = compute(operands)
+        values[call.output] = compute.run(operands)
         times.append(time.perf_counter_ns() - begin)
         for name in {name for name in call.inputs if last[name] == place and name != plan.output}:
             del values[name]
     return values[plan.output], times
 
 
-def _compute(call: KernelCall, weights: Mapping[str, Any]) -> Compute:
+def _compute(call: KernelCall, weights: Mapping[str, Any]) -> _Computed:
     """What runs one kernel: its convolution with what oneDNN takes into it, then its other steps."""
     first, done = _convolution(call, weights)
     rest = [_step(call, index, weights) for index in range(done, len(call.kernel.steps))]
@@ -132,7 +154,7 @@ def _compute(call: KernelCall, weights: Mapping[str, Any]) -> Compute:
             values.append(run([values[operand] for operand in step.operands]))
         return values[-1]
 
-    return compute
+    return _Computed(compute, int(first is not None), len(rest))
 
 
 def _step(call: KernelCall, index: int, weights: Mapping[str, Any]) -> Compute:
@@ -141,7 +163,7 @@ def _step(call: KernelCall, index: int, weights: Mapping[str, Any]) -> Compute:
 
     step, own = call.kernel.steps[index], _weights(call, index, weights)
     forward = FORWARD[step.operator]
-    settings = {name: Fraction(value) for name, value in step.attributes}
+    settings = {name: value for name, value in step.attributes if isinstance(value, int | Fraction)}
     return lambda operands: forward(operands, own, settings, "evaluate")
 
 

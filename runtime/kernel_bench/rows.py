@@ -18,8 +18,8 @@ class KernelBench:
     """One distinct kernel: times in microseconds, of one call in the company of the network's others.
 
     `share_of_bound` is the bound over the time, `default_us` the time with the schedule that an untuned build takes.
-    `layers_us` are the same layers elsewhere, timed inside the whole network there, by program. `reason` says why a
-    kernel is under half of its bound, "" where it is not.
+    `layers_us` are the same layers elsewhere, timed inside the whole network there, by program, and `layers_absent`
+    why a program has no time for them. `reason` says why a kernel is under half of its bound, "" where it is not.
     """
 
     name: str
@@ -35,6 +35,7 @@ class KernelBench:
     share_of_bound: float
     default_us: float
     layers_us: dict[str, float] = field(default_factory=dict)
+    layers_absent: dict[str, str] = field(default_factory=dict)
     reason: str = ""
 
     @property
@@ -54,7 +55,7 @@ class KernelReport:
 
     `least_us` is the time of a kernel that does next to nothing, in the same company: what any call costs. `others`
     are the versions of the programs in `layers_us`, `left_out` those that are not there, and why;
-    `elsewhere_us` is what they spend between the layers, such as on changing layouts.
+    `elsewhere_us` is what they spend on anything else, such as on changing layouts.
     """
 
     network: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from runtime.kernel_bench.rows import KernelBench, KernelReport, ordered
@@ -73,8 +74,13 @@ def _sums(report: KernelReport) -> Iterator[str]:
     for name, version in report.others.items():
         layers_us = sum(kernel.calls * kernel.layers_us.get(name, 0.0) for kernel in report.kernels)
         between = report.elsewhere_us.get(name, 0.0)
-        more = f", and {between / 1e3:.3f} ms between them" if between else ""
+        more = f", and {between / 1e3:.3f} ms besides" if between else ""
         yield f"{name} {version}: {layers_us / 1e3:.3f} ms in these layers{more}"
+        absent = Counter(
+            kernel.layers_absent[name] for kernel in report.kernels if name in kernel.layers_absent
+        )
+        for reason, count in absent.items():
+            yield f"{name} has no time for {count} of the kernels: {reason}"
 
 
 def _us(value: float | None) -> str:
