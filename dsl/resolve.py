@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from dsl.suggest import did_you_mean, listed
 from dsl.units import METRICS, UNITS, dimension, in_units_of
 
 _BASE_UNITS = {"time": "ms", "bytes": "", "count": ""}
+_ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 Report = Callable[[Diagnostic], None]
 
 
@@ -42,7 +44,9 @@ def _search(node: syntax.Search, report: Report) -> SearchSettings:
         report(Diagnostic("E0406", message, node.name_span or node.span, hint))
     caps = tuple(cap for cap in (_cap(each, report) for each in node.caps) if cap is not None)
     values.setdefault("data", None)
-    return SearchSettings(node.space, node.name or node.space, caps=caps, **values)
+    found = SearchSettings(node.space, node.name or node.space, caps=caps, **values)
+    _check_warmup(node.settings, found.lr_warmup, found.epochs + found.warmup, report)
+    return found
 
 
 def _recipe(node: syntax.Train, searches: Sequence[SearchSettings], report: Report) -> TrainSettings:
@@ -50,9 +54,20 @@ def _recipe(node: syntax.Train, searches: Sequence[SearchSettings], report: Repo
     search = next((each for each in searches if each.space == node.space), None)
     values = _values(TRAIN, node.settings, "a training recipe", report)
     recipe = TrainSettings(node.space, **{"data": None, **values})
+    _check_warmup(node.settings, recipe.lr_warmup, recipe.epochs, report)
     if search is None:
         return recipe
     return replace(recipe, data=recipe.data or search.data, seed=values.get("seed", search.seed))
+
+
+def _check_warmup(
+    settings: Sequence[syntax.Setting], warmup: float | None, epochs: int, report: Report
+) -> None:
+    """Report a rise of the learning rate that outlasts all epochs."""
+    if warmup is not None and warmup > epochs:
+        place = next(each.value.span for each in settings if each.name == "lr_warmup")
+        message = f"`lr_warmup` is longer than all {epochs} epochs"
+        report(Diagnostic("E0405", message, place, "let the learning rate rise for some of them"))
 
 
 def _cap(node: syntax.Cap, report: Report) -> CapSetting | None:
@@ -117,6 +132,9 @@ def _value(key: Key, node: syntax.Expr, report: Report) -> Any:
         )
     if key.kind == "time":
         return _time(key, node, report)
+    if key.kind == "entry":
+        fits = isinstance(node, syntax.String) and _ENTRY.fullmatch(node.value)
+        return node.value if fits else _misfit(key, node, '`"module:function"`', report)  # type: ignore[union-attr]
     return _number(key, node, report)
 
 
@@ -141,12 +159,20 @@ def _number(key: Key, node: syntax.Expr, report: Report) -> Any:
         return _misfit(key, node, wanted, report)
     if key.kind == "count" and not isinstance(exact, int):
         return _misfit(key, node, "an integer", report)
-    most = 1 if key.kind == "fraction" else key.most
-    if exact < key.least or (most is not None and exact > most):
-        limits = f"at least {key.least}" if most is None else f"from {key.least} to {most:,}"
-        report(Diagnostic("E0405", f"`{key.name}` must be {limits}", node.span, key.means))
+    too_small = exact < key.least or (key.above and exact == key.least)
+    most = key.limit
+    if too_small or (most is not None and (exact > most or (key.below and exact == most))):
+        report(Diagnostic("E0405", f"`{key.name}` must be {_limits(key)}", node.span, key.means))
         return None
     return exact if key.kind == "count" else float(exact)
+
+
+def _limits(key: Key) -> str:
+    most = key.limit
+    if most is not None and not (key.above or key.below):
+        return f"from {key.least} to {most:,}"
+    least = f"{'more than' if key.above else 'at least'} {key.least}"
+    return least if most is None else f"{least} and {'less than' if key.below else 'at most'} {most:,}"
 
 
 def _exact(node: syntax.Expr) -> syntax.Exact | None:
@@ -198,10 +224,16 @@ def _call(key: Key, node: syntax.Expr, report: Report) -> Any:
         each.name for each in form.keys if each.required and each.name not in {arg.name for arg in args}
     ]
     if missing:
-        hint = f'write `{form.name}("...")`'
+        hint = f"write `{form.name}({', '.join(_placeholder(key) for key in form.keys if key.required)})`"
         report(Diagnostic("E0406", f"`{form.name}` needs {listed(missing, 'and')}", node.span, hint))
         return None
     return form.make(**dict(form.fixed), **values)
+
+
+def _placeholder(key: Key) -> str:
+    """A required argument as a hint writes it."""
+    value = '"module:function"' if key.kind == "entry" else '"..."'
+    return value if key.positional else f"{key.name} = {value}"
 
 
 def _named(form: Form, args: Sequence[syntax.Arg], report: Report) -> list[syntax.Arg]:

@@ -9,6 +9,7 @@ from dsl.settings import (
     Adam,
     Augment,
     Data,
+    Distill,
     Evolution,
     Gradient,
     Random,
@@ -19,7 +20,7 @@ from dsl.settings import (
     TrainSettings,
 )
 
-Kind: TypeAlias = Literal["count", "number", "fraction", "flag", "text", "time", "word", "call"]
+Kind: TypeAlias = Literal["count", "number", "fraction", "flag", "text", "entry", "time", "word", "call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Form:
 class Key:
     """One setting, or one argument of a form.
 
-    `least` and `most` bound a number; `words` are the values of a word, `forms` those of a call. A
+    `least` and `most` bound a number, and are values themselves unless it must be `above` the one or `below` the
+    other; a fraction has 1 for its most. `words` are the values of a word, `forms` those of a call. A
     `positional` argument may be given without its name; a `required` one must be given.
     """
 
@@ -45,15 +47,26 @@ class Key:
     means: str
     least: int = 0
     most: int | None = None
+    above: bool = False
+    below: bool = False
     words: tuple[str, ...] = ()
     forms: tuple[Form, ...] = ()
     required: bool = False
     positional: bool = False
 
+    @property
+    def limit(self) -> int | None:
+        """The most that a number may be."""
+        return 1 if self.kind == "fraction" else self.most
+
 
 _LR = Key("lr", "number", "learning rate")
 _EVERY = Key("every", "count", "weight steps from one architecture step to the next", least=1)
-_DECAY = Key("weight_decay", "number", "weight decay")
+_DECAYS = (
+    Key("weight_decay", "number", "weight decay of weights"),
+    Key("norm_weight_decay", "number", "weight decay of the scales and shifts of norms"),
+    Key("bias_weight_decay", "number", "weight decay of biases"),
+)
 _PATH = Key("path", "text", "folder or file, relative to the space's file", positional=True)
 _NEEDED_PATH = Key("path", "text", _PATH.means, positional=True, required=True)
 
@@ -64,10 +77,22 @@ DATA = (
     Form(
         "image_folder",
         Data,
-        (_NEEDED_PATH, Key("size", "count", "height and width images are brought to", least=1)),
+        (
+            _NEEDED_PATH,
+            Key("size", "count", "height and width of images; those of the space if not given", least=1),
+        ),
         (("kind", "image_folder"),),
     ),
     Form("npz", Data, (_NEEDED_PATH,), (("kind", "npz"),)),
+    Form(
+        "python",
+        Data,
+        (
+            Key("entry", "entry", "function that gives the arrays", positional=True, required=True),
+            Key("path", "text", "folder or file the function is given, relative to the space's file"),
+        ),
+        (("kind", "python"),),
+    ),
 )
 OPTIMIZERS = (
     Form(
@@ -75,9 +100,9 @@ OPTIMIZERS = (
         Sgd,
         (
             _LR,
-            Key("momentum", "fraction", "momentum"),
+            Key("momentum", "fraction", "momentum", below=True),
             Key("nesterov", "flag", "Nesterov's form of momentum"),
-            _DECAY,
+            *_DECAYS,
         ),
     ),
     Form(
@@ -85,9 +110,9 @@ OPTIMIZERS = (
         Adam,
         (
             _LR,
-            Key("beta1", "fraction", "decay of the mean"),
-            Key("beta2", "fraction", "decay of the square"),
-            _DECAY,
+            Key("beta1", "fraction", "decay of the mean", below=True),
+            Key("beta2", "fraction", "decay of the square", below=True),
+            *_DECAYS,
         ),
     ),
 )
@@ -131,6 +156,32 @@ AUGMENTS = (
         (
             Key("crop", "count", "largest random shift in pixels", most=64),
             Key("flip", "flag", "flip every second image horizontally"),
+            Key("colour", "fraction", "largest change of brightness, contrast and saturation"),
+            Key("cutout", "count", "side of the square left out, in pixels", most=1024),
+            Key(
+                "mixup",
+                "number",
+                "both parameters of the beta distribution of shares; 0 is no mixup",
+                most=1000,
+            ),
+        ),
+    ),
+)
+_DISTILLATION = (
+    Key("weight", "fraction", "share of the teacher in the loss"),
+    Key("temperature", "number", "divides the logits of teacher and student", above=True),
+    Key("epochs", "count", "epochs of the teacher; those of the recipe if not given", least=1),
+)
+DISTILL = (
+    Form("largest", Distill, _DISTILLATION),
+    Form(
+        "architecture",
+        Distill,
+        (
+            Key(
+                "path", "text", "the teacher's file, relative to the space's", positional=True, required=True
+            ),
+            *_DISTILLATION,
         ),
     ),
 )
@@ -141,7 +192,8 @@ _EPOCHS = Key("epochs", "count", "passes over the training data")
 _BATCH = Key("batch", "count", "images a step", least=1)
 _OPTIMIZER = Key("optimizer", "call", "optimiser of the weights", forms=OPTIMIZERS)
 _SCHEDULE = Key("schedule", "word", "course of the learning rate", words=("cosine", "constant"))
-_SMOOTHING = Key("label_smoothing", "fraction", "label smoothing")
+_SMOOTHING = Key("label_smoothing", "fraction", "label smoothing", below=True)
+_LR_WARMUP_MEANS = "epochs in which the learning rate rises to its value; {} of all steps if not given"
 _AUGMENT = Key("augment", "call", "random changes of training images", forms=AUGMENTS)
 
 TARGET = (
@@ -159,10 +211,11 @@ SEARCH = (
     Key("strategy", "call", "how the space is searched", forms=STRATEGIES),
     _OPTIMIZER,
     _SCHEDULE,
+    Key("lr_warmup", "number", _LR_WARMUP_MEANS.format("2%")),
     _EPOCHS,
     Key("warmup", "count", "epochs on random paths before the search"),
     _BATCH,
-    Key("validation", "fraction", "fraction of the training data that choices are made on"),
+    Key("validation", "fraction", "fraction of each class that choices are made on", above=True, below=True),
     _SMOOTHING,
     _AUGMENT,
     _SEED,
@@ -175,8 +228,11 @@ TRAIN = (
     _BATCH,
     _OPTIMIZER,
     _SCHEDULE,
+    Key("lr_warmup", "number", _LR_WARMUP_MEANS.format("5%")),
     _SMOOTHING,
     _AUGMENT,
+    Key("ema", "fraction", "decay of the average of weights that is kept", above=True, below=True),
+    Key("distill", "call", "learn from a larger network of the space", forms=DISTILL),
     Key("initial", "word", "weights to start from", words=("random", "supernet")),
     _SEED,
     Key("budget", "time", "time for training; it ends early with what it has"),
@@ -199,7 +255,14 @@ def markdown() -> str:
     parts = []
     for section, (keys, make) in SECTIONS.items():
         parts.append(f"### `{section}`\n\n{_table(keys, make)}")
-    for key, forms in (("data", DATA), ("strategy", STRATEGIES), ("optimizer", OPTIMIZERS)):
+    called = (
+        ("data", DATA),
+        ("strategy", STRATEGIES),
+        ("optimizer", OPTIMIZERS),
+        ("augment", AUGMENTS),
+        ("distill", DISTILL),
+    )
+    for key, forms in called:
         for form in forms:
             table = _table(form.keys, form.make) if form.keys else "No settings."
             parts.append(f"### `{key} = {form.name}`\n\n{table}")
@@ -217,12 +280,22 @@ def _kind(key: Key) -> str:
     if key.kind == "call":
         return ", ".join(f"`{form.name}`" for form in key.forms)
     if key.kind == "fraction":
-        return "0 to 1"
+        excluded = [bound for bound, is_out in (("0", key.above), ("1", key.below)) if is_out]
+        return "0 to 1" + (f", without {' and '.join(excluded)}" if excluded else "")
+    if key.kind == "number":
+        return (
+            "number"
+            + (f" above {key.least}" if key.above else "")
+            + (f" up to {key.most}" if key.most else "")
+        )
     if key.kind == "count":
         return f"integer from {key.least}" + (f" to {key.most}" if key.most else "")
-    return {"number": "number", "flag": "`true` or `false`", "text": "string", "time": "time: `90 s`"}[
-        key.kind
-    ]
+    return {
+        "flag": "`true` or `false`",
+        "text": "string",
+        "entry": '`"module:function"`',
+        "time": "time: `90 s`",
+    }[key.kind]
 
 
 def _default(key: Key, make: type[Any]) -> str:

@@ -14,11 +14,15 @@ from dsl.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A data set: `kind` is fashion_mnist, cifar10, digits, image_folder or npz; `path` None is the usual place."""
+    """A data set: `kind` is the name of its source, `path` None the source's usual place.
+
+    `entry` is the function of a `python` source, as `module:function`.
+    """
 
     kind: str
     path: str | None = None
     size: int | None = None
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Sgd:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 4e-5
+    norm_weight_decay: float = 0.0
+    bias_weight_decay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     weight_decay: float = 0.0
+    norm_weight_decay: float = 0.0
+    bias_weight_decay: float = 0.0
 
 
 Optimizer: TypeAlias = Sgd | Adam
@@ -42,10 +50,28 @@ Optimizer: TypeAlias = Sgd | Adam
 
 @dataclass(frozen=True, slots=True)
 class Augment:
-    """Random changes of training images: shifts of up to `crop` pixels, horizontal flips of every second one."""
+    """Random changes of training images: shifts of up to `crop` pixels, horizontal flips of every second one,
+    brightness, contrast and saturation changed by up to `colour`, a square of `cutout` pixels left out, pairs of
+    images mixed by a share from Beta(mixup, mixup)."""
 
     crop: int = 0
     flip: bool = False
+    colour: float = 0.0
+    cutout: int = 0
+    mixup: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Distill:
+    """Distillation: the teacher is the architecture in the file `path`, or the largest of the space.
+
+    `weight` is the share of the teacher in the loss; `epochs` None trains it for as many as the student.
+    """
+
+    path: str | None = None
+    weight: float = 0.5
+    temperature: float = 4.0
+    epochs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +149,7 @@ class SearchSettings:
     strategy: Strategy = Gradient()
     optimizer: Optimizer = Sgd(lr=0.025)
     schedule: Literal["cosine", "constant"] = "cosine"
+    lr_warmup: float | None = None
     epochs: int = 120
     warmup: int = 40
     batch: int = 256
@@ -151,6 +178,9 @@ class TrainSettings:
     schedule: Literal["cosine", "constant"] = "cosine"
     label_smoothing: float = 0.1
     augment: Augment = Augment()
+    lr_warmup: float | None = None
+    ema: float | None = None
+    distill: Distill | None = None
     initial: Literal["random", "supernet"] = "random"
     budget: float | None = None
 

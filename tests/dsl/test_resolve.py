@@ -10,7 +10,18 @@ from dsl.diagnostic import Diagnostic
 from dsl.parser import parsed
 from dsl.resolve import resolve_settings
 from dsl.schema import SECTIONS, Form, Key
-from dsl.settings import Adam, Data, Evolution, Gradient, Random, Settings, Sgd, TargetSettings
+from dsl.settings import (
+    Adam,
+    Augment,
+    Data,
+    Distill,
+    Evolution,
+    Gradient,
+    Random,
+    Settings,
+    Sgd,
+    TargetSettings,
+)
 from dsl.source import Source
 from tests.dsl.spaces import load
 
@@ -68,6 +79,8 @@ def test_a_recipe_inherits_data_and_seed() -> None:
         ('cifar10(path = "here")', Data("cifar10", "here")),
         ('image_folder("photos", size = 224)', Data("image_folder", "photos", 224)),
         ('npz("a.npz")', Data("npz", "a.npz")),
+        ('python("mine.load:arrays")', Data("python", entry="mine.load:arrays")),
+        ('python("mine:arrays", path = "raw")', Data("python", "raw", entry="mine:arrays")),
     ],
 )
 def test_data(text: str, wanted: Data) -> None:
@@ -89,6 +102,75 @@ def test_strategies(text: str, wanted: object) -> None:
 
 def test_optimizers() -> None:
     assert resolved("train s { optimizer = adam(lr = 1e-3) }").recipes[0].optimizer == Adam(lr=1e-3)
+
+
+def test_a_recipe_has_all_that_the_field_expects() -> None:
+    (recipe,) = resolved(
+        "train s { epochs = 30  optimizer = adam(weight_decay = 0.05, norm_weight_decay = 0.01)  lr_warmup = 2.5"
+        "  augment = standard(crop = 4, flip = true, colour = 0.4, cutout = 8, mixup = 0.2)  ema = 0.999"
+        "  distill = largest(weight = 0.7, temperature = 2, epochs = 10) }"
+    ).recipes
+    assert recipe.optimizer == Adam(weight_decay=0.05, norm_weight_decay=0.01, bias_weight_decay=0.0)
+    assert recipe.augment == Augment(4, True, 0.4, 8, 0.2)
+    assert (recipe.lr_warmup, recipe.ema) == (2.5, 0.999)
+    assert recipe.distill == Distill(None, 0.7, 2.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("largest", Distill()), ('architecture("big.json", weight = 1)', Distill("big.json", weight=1.0))],
+)
+def test_teachers(text: str, wanted: Distill) -> None:
+    assert resolved(f"train s {{ distill = {text} }}").recipes[0].distill == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("ema = 1", "E0405", "more than 0 and less than 1"),
+        ("ema = 0", "E0405", "more than 0 and less than 1"),
+        ("label_smoothing = 1", "E0405", "at least 0 and less than 1"),
+        ("optimizer = sgd(momentum = 1)", "E0405", "at least 0 and less than 1"),
+        ("optimizer = adam(beta2 = 1.0)", "E0405", "at least 0 and less than 1"),
+        ("optimizer = sgd(norm_weight_decay = -1)", "E0405", "at least 0"),
+        ("lr_warmup = -1", "E0405", "at least 0"),
+        ("epochs = 5  lr_warmup = 6", "E0405", "longer than all 5 epochs"),
+        ("lr_warmup = 6  lr_warmup = 7", "E0402", "set twice"),
+        ("augment = standard(colour = 1.5)", "E0405", "from 0 to 1"),
+        ("augment = standard(cutout = 2.5)", "E0403", "an integer"),
+        ("augment = standard(mixup = -0.2)", "E0405", "from 0 to 1,000"),
+        ("augment = standard(color = 0.5)", "E0401", "no setting `color`"),
+        ("distill = largest(temperature = 0)", "E0405", "more than 0"),
+        ("distill = largest(epochs = 0)", "E0405", "at least 1"),
+        ("distill = largest(weight = 2)", "E0405", "from 0 to 1"),
+        ("distill = architecture", "E0406", "needs path"),
+        ("distill = smallest", "E0407", "no value of `distill`"),
+        ("data = python", "E0406", "needs entry"),
+        ('data = python("mine.py")', "E0403", '`"module:function"`'),
+        ("data = python(entry = load)", "E0403", '`"module:function"`'),
+        ("data = image_folder(size = 64)", "E0406", "needs path"),
+    ],
+)
+def test_wrong_recipes_are_told(text: str, code: str, said: str) -> None:
+    found = problems(f"train s {{ {text} }}")
+    assert (found[0].code, said in found[0].message) == (code, True), found[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("validation = 0", "more than 0"),
+        ("epochs = 1  warmup = 1  lr_warmup = 3", "longer than all 2 epochs"),
+    ],
+)
+def test_wrong_searches_are_told(text: str, said: str) -> None:
+    (found,) = problems(f"search s {{ data = digits  {text} }}")
+    assert (found.code, said in found.message) == ("E0405", True), found.message
+
+
+def test_a_hint_writes_what_is_missing() -> None:
+    (found,) = problems('train s { data = python(path = "raw") }')
+    assert found.hint == 'write `python("module:function")`'
 
 
 def test_near_names_are_suggested() -> None:
