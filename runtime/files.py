@@ -72,7 +72,7 @@ def json_kind(what: str, schema: str) -> OutputKind:
     return OutputKind(what, re.compile(rb'\s*\{\s*"schema":\s*"' + kind.encode() + rb"/"))
 
 
-SVG = OutputKind("an SVG picture", re.compile(rb"\s*<svg\b"), ".svg")
+SVG = OutputKind("an SVG picture", re.compile(rb"\s*(<\?xml[^>]*>\s*)?<svg\b"), ".svg")
 
 
 def checked_output(path: Path, kind: OutputKind, *, inputs: Iterable[Path] = (), force: bool = False) -> Path:

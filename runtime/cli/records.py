@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +18,10 @@ from runtime.cli.common import (
     read_source,
     write_json,
 )
+from runtime.cli.record_rows import fields, selected
 
 if TYPE_CHECKING:
-    from runtime.records import Record
+    from runtime.records import Salvaged
 
 app = typer.Typer(
     help="The tuning records: every measurement of a kernel, and packs of them for others.",
@@ -38,6 +38,7 @@ OfProcessor = Annotated[
 ]
 OfKernel = Annotated[str | None, typer.Option("--kernel", help="only of kernels with this text in them")]
 Best = Annotated[int | None, typer.Option("--best", min=1, help="only the fastest so many of each kernel")]
+Force = Annotated[bool, typer.Option("--force", help="replace the file, if it is of this kind")]
 Pack = Annotated[Path, typer.Argument(metavar="PACK", help="a pack that `export` or `merge` wrote")]
 
 
@@ -51,26 +52,29 @@ def export(
     kernel: OfKernel = None,
     best: Best = None,
     note: Annotated[str, typer.Option("--note", help="a line for whoever gets it")] = "",
+    force: Force = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Write records as a text pack, one JSON object a line, to be given to someone else.
 
     It states versions, the processor and when, but neither the machine nor you. Ends with 1, and writes
-    nothing, where no record is what you asked for.
+    nothing, where no record is what you asked for. Nothing but an older pack is ever replaced, by --force.
 
     Example: onepath records export mine.jsonl --processor here --best 3
     """
-    from runtime.files import write_atomic
-    from runtime.records import Records, fastest, write_pack
+    from runtime.files import checked_output, write_atomic
+    from runtime.records import PACK_FILE, Records, fastest, files_of, write_pack
 
-    with Records(_existing(records)) as database:
-        rows = _selected(database.rows(), target, threads, processor, kernel)
+    path = _existing(records)
+    out = checked_output(pack, PACK_FILE, inputs=files_of(path), force=force)
+    with Records(path) as database:
+        rows = selected(database.rows(), target, threads, processor, kernel)
     if best is not None:
         rows = fastest(rows, best)
     if not rows:
         typer.echo("onepath: no record is what you asked for; nothing was written", err=True)
         raise typer.Exit(NO)
-    write_atomic(pack, write_pack(rows, note))
+    write_atomic(out, write_pack(rows, note))
     _answer(form, f"{_count(len(rows), 'record')} in {pack}", {"pack": str(pack), "records": len(rows)})
 
 
@@ -103,20 +107,22 @@ def merge(
     packs: Annotated[list[Path], typer.Argument(metavar="PACK...", help="the packs to put together")],
     out: Annotated[Path, typer.Option("--out", help="the file to write")],
     best: Best = None,
+    force: Force = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Put packs together into one; of two measurements of a schedule the newer stays. No database is touched.
 
     Example: onepath records merge a.jsonl b.jsonl --out both.jsonl
     """
-    from runtime.files import write_atomic
-    from runtime.records import fastest, load_pack, write_pack
+    from runtime.files import checked_output, write_atomic
+    from runtime.records import PACK_FILE, fastest, load_pack, write_pack
     from runtime.records import merge as merged
 
+    real = checked_output(out, PACK_FILE, inputs=packs, force=force)
     rows = merged(load_pack(pack) for pack in packs)
     if best is not None:
         rows = fastest(rows, best)
-    write_atomic(out, write_pack(rows))
+    write_atomic(real, write_pack(rows))
     _answer(form, f"{_count(len(rows), 'record')} in {out}", {"pack": str(out), "records": len(rows)})
 
 
@@ -137,17 +143,17 @@ def list_(
     from runtime.records import Records, fastest
 
     with Records(_existing(records)) as database:
-        rows = _selected(database.rows(), target, threads, processor, kernel)
+        rows = selected(database.rows(), target, threads, processor, kernel)
         damaged = len(database.damaged)
     shown = sorted(fastest(rows, best or 1), key=lambda record: -record.median_ns)
     if form is Answer.JSON:
-        write_json([_fields(record) for record in shown])
+        write_json([fields(record) for record in shown])
     else:
         for record in shown:
-            fields = _fields(record)
+            row = fields(record)
             print(
-                f"{fields['median_ms']:10.4f} ms  {record.signature}\n{'':15}{fields['processor']}, {fields['cpu']},"
-                f" {_count(fields['threads'], 'thread')}; {fields['origin']}"
+                f"{row['median_ms']:10.4f} ms  {record.signature}\n{'':15}{row['processor']}, {row['cpu']},"
+                f" {_count(row['threads'], 'thread')}; {row['origin']}"
             )
         kernels = len({(record.key, record.signature) for record in rows})
         print(f"{_count(len(rows), 'record')} of {_count(kernels, 'kernel')}")
@@ -155,63 +161,6 @@ def list_(
         typer.echo(
             f"onepath: {_count(damaged, 'damaged record')} left out: `onepath records check`", err=True
         )
-
-
-def _fields(record: Record) -> dict[str, Any]:
-    """A record as answers show it."""
-    import json
-
-    target = _target(record)
-    return {
-        "kernel": record.signature,
-        "cpu": target.get("cpu", ""),
-        "threads": target.get("threads", 0),
-        "tvm": record.key.tvm,
-        "processor": record.key.processor,
-        "median_ms": record.median_ns / 1e6,
-        "schedule": json.loads(record.schedule.text),
-        "measured": record.measured,
-        "origin": _origin(record),
-    }
-
-
-def _target(record: Record) -> dict[str, Any]:
-    """The target of a record by its key; a pack may hold any text there."""
-    import json
-
-    try:
-        found = json.loads(record.key.target)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
-
-
-def _origin(record: Record) -> str:
-    """Where a record came from, in a few words."""
-    from runtime.records.pack import provenance_of
-
-    source = provenance_of(record.origin)
-    if source is None:
-        return "measured here" if not record.origin else "imported"
-    note = f": {source.note}" if source.note else ""
-    return f"imported, from onepath {source.program} on {source.processor}, {source.exported[:10]}{note}"
-
-
-def _selected(
-    rows: Sequence[Record], target: str | None, threads: int | None, processor: str | None, kernel: str | None
-) -> list[Record]:
-    """The records that the options of a command mean."""
-    from runtime.device import fingerprint
-
-    wanted = fingerprint() if processor == "here" else processor or ""
-    return [
-        row
-        for row in rows
-        if target in (None, _target(row).get("cpu"))
-        and threads in (None, _target(row).get("threads"))
-        and wanted.casefold() in row.key.processor.casefold()
-        and (kernel or "") in row.signature
-    ]
 
 
 @command
@@ -243,11 +192,30 @@ def salvage(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
     from runtime.records import salvage as keep_whole
 
     path = _existing(records)
-    kept, aside = keep_whole(path) if _damage(path) else (None, None)
-    text = f"{path}: nothing is damaged, nothing was changed"
-    if aside is not None:
-        text = f"{kept} whole records are kept in {path}; the damaged file is now {aside}"
-    _answer(form, text, {"database": str(path), "kept": kept, "aside": None if aside is None else str(aside)})
+    judged = path.stat()
+    saved = keep_whole(path, judged) if _damage(path) else None
+    text = f"{path}: nothing is damaged, nothing was changed" if saved is None else _salvaged(path, saved)
+    _answer(
+        form,
+        text,
+        {
+            "database": str(path),
+            "kept": None if saved is None else saved.kept,
+            "lost": None if saved is None else saved.lost,
+            "aside": None if saved is None else str(saved.aside),
+        },
+    )
+
+
+def _salvaged(path: Path, saved: Salvaged) -> str:
+    kept, lost = (
+        ", ".join(_count(count, what) for what, count in counts.items())
+        for counts in (saved.kept, saved.lost)
+    )
+    return (
+        f"kept in {path}: {kept}\nlost, as far as can be made out: {lost}\n"
+        f"the damaged file is now {saved.aside}"
+    )
 
 
 @command
@@ -261,6 +229,7 @@ def table(
     out: Annotated[
         Path | None, typer.Option("--out", help="the file to write; default standard output")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Print the latency table of a space from the records, as JSON; nothing is measured.
 
@@ -271,16 +240,20 @@ def table(
     from compiler.latency import SCHEMA, to_payload
     from compiler.pricing import space_kernels
     from runtime.experiment import load_experiment
-    from runtime.files import json_document, write_atomic
+    from runtime.files import checked_output, json_document, json_kind, write_atomic
     from runtime.recorded_table import MissingPrices, table_from_records
-    from runtime.records import Records
+    from runtime.records import Records, files_of
     from runtime.targets import resolve
 
+    database_path = _existing(records)
+    if out is not None:
+        kind = json_kind("a latency table", SCHEMA)
+        real = checked_output(out, kind, inputs=[file, *files_of(database_path)], force=force)
     experiment = load_experiment(read_source(file), space=space, target=target)
     wanted = resolve(experiment.target)
     kernels = space_kernels(experiment.flat, wanted)
     try:
-        with Records(_existing(records)) as database:
+        with Records(database_path) as database:
             found = table_from_records(kernels, wanted, database)
     except MissingPrices as problem:
         typer.echo(f"onepath: {problem}", err=True)
@@ -289,7 +262,7 @@ def table(
     if out is None:
         print(document, end="")
     else:
-        write_atomic(out, document)
+        write_atomic(real, document)
         print(f"{_count(len(found.entries), 'kernel')} in {out}")
 
 

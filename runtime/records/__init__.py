@@ -7,9 +7,10 @@ and named, and what is whole is kept.
 """
 
 from runtime.records.bounds import writer_of
+from runtime.records.connection import files_of
 from runtime.records.database import Records, Taken, default_path
 from runtime.records.near import Neighbours
-from runtime.records.pack import load_pack, merge, read_pack, write_pack
+from runtime.records.pack import PACK_FILE, load_pack, merge, read_pack, write_pack
 from runtime.records.problems import DamagedRecords, RecordsProblem
 from runtime.records.record import (
     COMPANY,
@@ -25,7 +26,7 @@ from runtime.records.record import (
     key_of,
     seconds_spent,
 )
-from runtime.records.salvage import salvage
+from runtime.records.salvage import Salvaged, salvage
 
 __all__ = [
     "COMPANY",
@@ -45,10 +46,13 @@ __all__ = [
     "default_path",
     "RecordsProblem",
     "DamagedRecords",
+    "files_of",
+    "PACK_FILE",
     "write_pack",
     "read_pack",
     "load_pack",
     "merge",
+    "Salvaged",
     "salvage",
     "Neighbours",
     "writer_of",

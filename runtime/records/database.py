@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any
 
 import platformdirs
 
-from runtime.records.pages import PAGE_BYTES, lost_frame
-from runtime.records.problems import RecordsProblem, damaged, problem_of
+from compiler.architecture import shown
+from runtime.records.connection import connect
+from runtime.records.problems import problem_of
 from runtime.records.record import Key, NetworkRecord, PriceRecord, Record, content_hash, now
-from runtime.records.schema import NotReadable, check_own, check_version, prepare, transaction
-from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, Table
+from runtime.records.schema import transaction
+from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, TABLES, Row, Table
 
-LOG, MEMORY = "-wal", "-shm"
-"""What SQLite appends to a database's name for its write-ahead log and the log's index."""
-BUSY_WAIT_S = 20.0
-"""How long a writer waits for another process to finish its transaction."""
-SETTINGS = (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1")
-"""Each commit is synchronous; it goes on into the file at once, so that damage to the log costs nothing."""
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; its own message about a damaged schema may be no UTF-8."""
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +51,7 @@ class Records:
         self.damaged: list[str] = []
         with self._reported():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_log()
-            self._connection = self._open()
-
-    def _check_log(self) -> None:
-        """Refuse a log that SQLite would read only the beginning of; one that is being written is read again."""
-        log = self.path.with_name(self.path.name + LOG)
-        with suppress(FileNotFoundError):
-            seen = log.read_bytes()
-            lost = lost_frame(seen)
-            if lost is not None and log.read_bytes() == seen:
-                raise damaged(self.path, f"the write-ahead log is damaged at frame {lost}")
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_WAIT_S, isolation_level=None)
-        connection.text_factory = _text
-        try:
-            check_version(connection)
-            check_own(connection)
-            for setting in SETTINGS:
-                connection.execute(f"PRAGMA {setting}")
-            prepare(connection)
-        except NotReadable as problem:
-            connection.close()
-            raise RecordsProblem(f"{self.path}: {problem}; give another file with --records") from None
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            self._connection = connect(self.path)
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -129,7 +96,7 @@ class Records:
         """Keep whole networks' times, in place of older ones of the same network: all, or none."""
         self._write(NETWORK, (each if each.measured else replace(each, measured=now()) for each in networks))
 
-    def _write(self, table: Table[R], values: Iterable[R]) -> None:
+    def _write(self, table: Table[Row], values: Iterable[Row]) -> None:
         rows = [table.row(value) for value in values]
         with self._reported(), transaction(self._connection):
             self._connection.executemany(table.insertion, rows)
@@ -167,14 +134,20 @@ class Records:
         """The whole networks that were measured."""
         return self._read(NETWORK, None, key)
 
-    def _read(self, table: Table[R], signatures: Iterable[str] | None, key: Key | None) -> list[R]:
-        conditions, given = _condition(signatures, key)
-        query = f"{table.selection}{conditions} ORDER BY {', '.join(table.identity)}"
+    def _read(self, table: Table[Row], signatures: Iterable[str] | None, key: Key | None) -> list[Row]:
         with self._reported():
-            found = self._connection.execute(query, given).fetchall()
+            whole, self.damaged = self._sorted_out(table, *_condition(signatures, key))
+        return whole
+
+    def _sorted_out(
+        self, table: Table[Row], condition: str = "", given: tuple[str, ...] = ()
+    ) -> tuple[list[Row], list[str]]:
+        """The whole rows of a table, and the names of the others."""
+        query = f"{table.selection}{condition} ORDER BY {', '.join(table.identity)}"
+        found = self._connection.execute(query, given).fetchall()
         values = [table.read(row) for row in found]
-        self.damaged = [_name(row) for row, value in zip(found, values, strict=True) if value is None]
-        return [value for value in values if value is not None]
+        names = [_name(table, row) for row, value in zip(found, values, strict=True) if value is None]
+        return [value for value in values if value is not None], names
 
     def signatures(self, key: Key) -> list[str]:
         """The kernels that have records under a key; reads no more than one row of each."""
@@ -189,19 +162,20 @@ class Records:
             return [str(name) for (name,) in rows]
 
     def check(self) -> list[str]:
-        """What is damaged: SQLite's own findings, then rows whose hash does not fit. Empty if all is well."""
+        """What is damaged: SQLite's own findings, then each row whose hash does not fit, and of which kind it is.
+
+        Empty if all is well.
+        """
         try:
             findings = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(20)")]
         except _FAILURES as problem:
             findings = [str(problem)]
         findings = [finding for finding in findings if finding != "ok"]
-        readers: tuple[Callable[[], object], ...] = (self.rows, self.prices, self.networks)
-        for read in readers:
+        for table in TABLES:
             try:
-                read()
-                findings += self.damaged
-            except RecordsProblem as problem:
-                findings = findings or [str(problem)]
+                findings += [f"{table.what}: {name}" for name in self._sorted_out(table)[1]]
+            except _FAILURES as problem:
+                findings.append(f"{table.what}: the rows cannot all be read ({problem})")
         return findings
 
 
@@ -225,12 +199,7 @@ def _condition(signatures: Iterable[str] | None, key: Key | None) -> tuple[str, 
     return (" WHERE " + " AND ".join(parts) if parts else ""), tuple(given)
 
 
-def _name(row: Iterable[object]) -> str:
+def _name(table: Table[Any], row: Iterable[object]) -> str:
     """A damaged row in a few words: as much of what it was of as can be read."""
     _, _, _, *rest = map(str, row)
-    return " ".join(text[:120] for text in rest[:2])
-
-
-def _text(data: bytes) -> str:
-    """A column as text; what is no UTF-8 fails the row's hash, not the whole reading."""
-    return data.decode(errors="replace")
+    return " ".join(shown(text) for text in rest[: max(2, len(table.identity) - 3)])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as program_version
@@ -20,11 +19,14 @@ from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.tvm_api import version as tvm_version
 from runtime.device import processor_name
 from runtime.edited import Unreadable, read_text
+from runtime.files import json_kind
 from runtime.records.bounds import check_schedule, check_signature
 from runtime.records.problems import RecordsProblem
 from runtime.records.record import DIED, FAILED, Key, Record, content_hash, newest, now
 
 PACK_SCHEMA = "onepath.records/2"
+PACK_FILE = json_kind("a pack of records", PACK_SCHEMA)
+"""Packs as files that commands write."""
 PACK_CAP_BYTES = 256 << 20
 LINE_CAP = 64 << 10
 """The most characters of a line."""
@@ -168,18 +170,35 @@ def _reason(problem: Exception) -> str:
 
 
 def _read_header(line: str, name: str) -> dict[str, Any]:
-    header: dict[str, Any] = {}
-    with suppress(ValueError, RecursionError):
-        found = json.loads(line[:HEADER_CAP])
-        header = found if isinstance(found, dict) else {}
+    constants: list[str] = []
+    try:
+        found = json.loads(line[:HEADER_CAP], parse_constant=constants.append)
+    except (ValueError, RecursionError):
+        found = None
+    header = found if isinstance(found, dict) else {}
     if header.get("schema") != PACK_SCHEMA:
         raise RecordsProblem(f"{name}:1: {_other_schema(header.get('schema'))}")
     try:
-        for each in header["provenance"]:
-            _read_provenance(each)
-        return {field: header[field] for field in ("records", "provenance", "checksum")}
-    except (KeyError, TypeError, ValueError) as problem:
-        raise RecordsProblem(f"{name}:1: the header is damaged ({_reason(problem)})") from None
+        if constants:
+            raise ValueError(f"{constants[0]} is no number of JSON")
+        return _checked_header(header)
+    except (KeyError, ValueError) as problem:
+        raise RecordsProblem(
+            f"{name}:1: the header is damaged ({_reason(problem)}); ask for the pack again"
+        ) from None
+
+
+def _checked_header(header: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a header that are used, each of its type and in its range."""
+    records, provenance, checksum = (header[field] for field in ("records", "provenance", "checksum"))
+    if not isinstance(provenance, list):
+        raise ValueError("the provenances are no list")
+    for each in provenance:
+        _read_provenance(each)
+    if not isinstance(checksum, str):
+        raise ValueError("the checksum is no text")
+    count = _integer(records, PACK_CAP_BYTES, "the number of records")
+    return {"records": count, "provenance": provenance, "checksum": checksum}
 
 
 def _other_schema(schema: object) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+BUSY_WAIT_S = 20.0
+"""How long a process waits for another to finish with the database."""
+
 
 class RecordsProblem(Exception):
     """A records database or pack that cannot be used: which, what is wrong, and the way out."""
@@ -28,10 +31,14 @@ def problem_of(path: Path, problem: Exception) -> RecordsProblem:
     """What SQLite or the system said about a database, with the way out."""
     code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
-        return _problem(RecordsProblem, path, problem, "another process is writing; wait for it to end")
+        return RecordsProblem(
+            f"{path}: another process is using the records (waited up to {BUSY_WAIT_S:g} s);"
+            " try again when it has ended"
+        )
     if code in _NO_ROOM or isinstance(problem, OSError):
         way_out = "free some space, make it writable, or give another file with --records"
-        return _problem(RecordsProblem, path, problem, way_out)
+        said = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        return RecordsProblem(f"{path}: the records cannot be used ({said}); {way_out}")
     return damaged(path, str(problem))
 
 
@@ -41,8 +48,3 @@ def damaged(path: Path, what: str) -> DamagedRecords:
         f"{path}: the records cannot be used ({what}); "
         "what is whole can be kept: `onepath records salvage`, or give another file with --records"
     )
-
-
-def _problem(kind: type[RecordsProblem], path: Path, problem: Exception, way_out: str) -> RecordsProblem:
-    said = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-    return kind(f"{path}: the records cannot be used ({said}); {way_out}")

@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
+import stat
+from collections import Counter
+from collections.abc import Mapping, Sequence, Sized
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from runtime.records import pages
-from runtime.records.database import LOG, MEMORY, Records
+from runtime.records.connection import LOG, MEMORY
+from runtime.records.database import Records
 from runtime.records.problems import RecordsProblem, problem_of
 from runtime.records.record import newest
-from runtime.records.schema import NotReadable, check_own, from_first
-from runtime.records.tables import MEASUREMENT, NETWORK, PRICE
+from runtime.records.schema import OLD_LENGTH, NotReadable, check_own, from_first
+from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, TABLES, Row, Table
 
 _MAGIC = b"SQLite format 3\0"
 """How a database begins."""
 _SHARED_LOCK = (0x40000002, 510)
 """The bytes of a database that each connection holds a read lock on (SQLite's `os_unix.c`)."""
+_NETWORK_HASH = re.compile(r"[0-9a-f]{32}")
+"""What stands in the fourth column of a network: of a record it is a kernel."""
 
 
-def salvage(path: Path | str) -> tuple[int, Path]:
-    """Set a damaged database aside and keep its whole rows in a new one; (records kept, where the old one is).
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What became of the rows, by their kind ("record", "price", "network"), and where the old file is now.
+
+    `lost` counts the damaged rows that can still be made out; of what is gone altogether nobody can tell.
+    """
+
+    kept: Mapping[str, int]
+    lost: Mapping[str, int]
+    aside: Path
+
+
+def salvage(path: Path | str, judged: os.stat_result | None = None) -> Salvaged:
+    """Set a damaged database aside and keep its whole rows in a new one.
+
+    A symbolic link stays; the file that it leads to is replaced. `judged` is the file that was found damaged.
 
     Raises:
-        RecordsProblem: another process uses it, it never was a database, or the files cannot be moved or written.
+        RecordsProblem: another process uses it or has replaced it, it never was a database, or the files cannot
+            be moved or written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     fresh = path.with_name(f"{path.name}.salvaged-{stamp}")
@@ -37,28 +61,30 @@ def salvage(path: Path | str) -> tuple[int, Path]:
         foreign = _is_foreign(path)
         with path.open("r+b") as file:
             _lock(path, file.fileno())
+            _check_same(path, file.fileno(), judged)
             log = _beside(path, LOG)
             # Read through the file that is locked: to open it once more and close it would end the lock.
             content = file.read()
-            kept = _copy(content, log.read_bytes() if log.exists() else b"", fresh)
-            if not kept and (foreign or not content.startswith(_MAGIC)):
+            kept, lost = _copy(content, log.read_bytes() if log.exists() else b"", fresh)
+            if not any(kept.values()) and (foreign or not content.startswith(_MAGIC)):
                 raise RecordsProblem(
                     f"{path}: this is no records database, and no record can be made out in it"
                 )
+            fresh.chmod(stat.S_IMODE(os.fstat(file.fileno()).st_mode))
             _exchange(path, fresh, aside)
     except OSError as problem:
         raise problem_of(path, problem) from None
     finally:
         for suffix in ("", LOG, MEMORY):
             _beside(fresh, suffix).unlink(missing_ok=True)
-    return kept, aside
+    return Salvaged(kept, lost, aside)
 
 
 def _is_foreign(path: Path) -> bool:
     """Whether SQLite reads it as a database of another program."""
     with (
         suppress(sqlite3.Error),
-        closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as own,
+        closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as own,
     ):
         try:
             check_own(own)
@@ -75,18 +101,53 @@ def _lock(path: Path, descriptor: int) -> None:
         raise RecordsProblem(f"{path}: another process uses the records; wait for it to end") from None
 
 
-def _copy(content: bytes, log: bytes, fresh: Path) -> int:
-    """Write the whole rows of a damaged file and its log into a new database; how many records there are."""
+def _check_same(path: Path, descriptor: int, judged: os.stat_result | None) -> None:
+    """Refuse a file that another salvage has set aside, or made, since it was found damaged."""
+    held = os.fstat(descriptor)
+    if not all(os.path.samestat(held, each) for each in (path.stat(), judged or held)):
+        raise RecordsProblem(f"{path}: another process has replaced the records meanwhile; check them again")
+
+
+def _copy(content: bytes, log: bytes, fresh: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Write the whole rows of a damaged file and its log into a new database; how many are kept and lost."""
     found = list(pages.rows(content, log))
     current = [*found, *(row for old in found if (row := from_first(old)) is not None)]
-    records = newest(record for row in current if (record := MEASUREMENT.read(row)) is not None)
-    prices = [price for row in current if (price := PRICE.read(row)) is not None]
-    networks = [network for row in current if (network := NETWORK.read(row)) is not None]
     with Records(fresh) as database:
-        database.add_all(records)
-        database.add_prices(sorted(prices, key=lambda each: each.measured))
-        database.add_networks(sorted(networks, key=lambda each: each.measured))
-    return len(records)
+        database.add_all(newest(_whole(MEASUREMENT, current)))
+        database.add_prices(sorted(_whole(PRICE, current), key=lambda each: each.measured))
+        database.add_networks(sorted(_whole(NETWORK, current), key=lambda each: each.measured))
+        kept: tuple[Sized, ...] = (database.rows(), database.prices(), database.networks())
+    counts = {table.what: len(rows) for table, rows in zip(TABLES, kept, strict=True)}
+    return counts, _lost(found, current)
+
+
+def _whole(table: Table[Row], rows: Sequence[Sequence[str]]) -> list[Row]:
+    return [value for row in rows if (value := table.read(row)) is not None]
+
+
+def _lost(found: Sequence[Sequence[str]], current: Sequence[Sequence[str]]) -> dict[str, int]:
+    """The damaged rows of each kind that no whole row stands for."""
+    whole = {_identity(table, row) for row in current for table in TABLES if table.read(row) is not None}
+    damaged = {
+        _identity(table, row)
+        for row in found
+        if (table := _table_of(row)) is not None and table.read(row) is None and from_first(row) is None
+    }
+    counts = Counter(what for what, *_ in damaged - whole)
+    return {table.what: counts[table.what] for table in TABLES}
+
+
+def _identity(table: Table[Any], row: Sequence[str]) -> tuple[str, ...]:
+    return (table.what, *row[: len(table.identity)])
+
+
+def _table_of(row: Sequence[str]) -> Table[Any] | None:
+    """The table that a damaged row was in, by its shape."""
+    if len(row) == len(PRICE.columns) + 1:
+        return PRICE
+    if len(row) == len(NETWORK.columns) + 1 and _NETWORK_HASH.fullmatch(row[3]):
+        return NETWORK
+    return MEASUREMENT if len(row) in (OLD_LENGTH, len(MEASUREMENT.columns) + 1) else None
 
 
 def _exchange(path: Path, fresh: Path, aside: Path) -> None:

@@ -13,6 +13,8 @@ from runtime.records.tables import DEFINITIONS, MEASUREMENT
 VERSION = 2
 _OLD = ("signature", "target", "tvm", "processor", "schedule", "status", "times_ns", "measured")
 """The columns of version 1, which had no origin; the hash stood last."""
+OLD_LENGTH = len(_OLD) + 1
+"""How many texts a row of version 1 had."""
 
 
 class NotReadable(Exception):
@@ -65,7 +67,7 @@ def _columns(connection: sqlite3.Connection) -> list[str]:
 
 def _from_first(connection: sqlite3.Connection) -> None:
     """Rows get an origin, "", and a new hash; damaged ones keep the old hash, and so stay damaged."""
-    connection.create_function("renewed", len(_OLD) + 1, _renewed, deterministic=True)
+    connection.create_function("renewed", OLD_LENGTH, _renewed, deterministic=True)
     connection.execute(f"ALTER TABLE {MEASUREMENT.name} RENAME TO old")
     connection.execute(MEASUREMENT.definition)
     carried = ", ".join(MEASUREMENT.columns[:-1])
@@ -83,7 +85,7 @@ def _renewed(*row: str) -> str:
 def from_first(row: Sequence[object]) -> tuple[str, ...] | None:
     """A row of version 1 as one of this version; None where it is damaged."""
     texts = [text for text in row if isinstance(text, str)]
-    if not len(texts) == len(row) == len(_OLD) + 1 or text_hash(texts[:-1]) != texts[-1]:
+    if not len(texts) == len(row) == OLD_LENGTH or text_hash(texts[:-1]) != texts[-1]:
         return None
     fields = dict(zip(_OLD, texts, strict=False))
     with suppress(ValueError):

@@ -9,24 +9,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from compiler.codegen.schedules.template import read_schedule
 from runtime.records.record import Key, NetworkRecord, PriceRecord, Record, content, text_hash
 
-R = TypeVar("R")
+Row = TypeVar("Row")
+"""What a row says: a record, a price or a network."""
 _KEY = ("target", "tvm", "processor")
 
 
 @dataclass(frozen=True)
-class Table(Generic[R]):
-    """One kind of row: its columns as SQLite stores them, those of the primary key first."""
+class Table(Generic[Row]):
+    """One kind of row: its columns as SQLite stores them, those of the primary key first; `what` is a row of it."""
 
+    what: str
     name: str
     identity: tuple[str, ...]
     values: tuple[str, ...]
-    encode: Callable[[R], tuple[str, ...]]
-    decode: Callable[[Sequence[str]], R]
+    encode: Callable[[Row], tuple[str, ...]]
+    decode: Callable[[Sequence[str]], Row]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,12 +54,12 @@ class Table(Generic[R]):
         """The statement that reads all rows."""
         return f"SELECT {', '.join((*self.columns, 'hash'))} FROM {self.name}"
 
-    def row(self, value: R) -> tuple[str, ...]:
+    def row(self, value: Row) -> tuple[str, ...]:
         """A value as a row, with its hash."""
         texts = self.encode(value)
         return (*texts, text_hash(texts))
 
-    def read(self, row: Sequence[object]) -> R | None:
+    def read(self, row: Sequence[object]) -> Row | None:
         """The value of a row with its hash; None where it is damaged."""
         texts = [text for text in row if isinstance(text, str)]
         if not len(texts) == len(row) == len(self.columns) + 1 or text_hash(texts[:-1]) != texts[-1]:
@@ -129,6 +131,7 @@ def _key(key: Key) -> tuple[str, str, str]:
 
 
 MEASUREMENT = Table(
+    "record",
     "measurement",
     (*_KEY, "signature", "schedule"),
     ("status", "times_ns", "measured", "origin"),
@@ -137,6 +140,7 @@ MEASUREMENT = Table(
 )
 PRICE = Table(
     "price",
+    "price",
     (*_KEY, "signature", "schedule", "context"),
     ("median_ns", "spread", "company", "noise", "measured"),
     _encode_price,
@@ -144,10 +148,12 @@ PRICE = Table(
 )
 NETWORK = Table(
     "network",
+    "network",
     (*_KEY, "network"),
     ("kernels", "schedules", "kernels_ms", "measured_ms", "measured"),
     _encode_network,
     _decode_network,
 )
-DEFINITIONS = (MEASUREMENT.definition, PRICE.definition, NETWORK.definition)
+TABLES: tuple[Table[Any], ...] = (MEASUREMENT, PRICE, NETWORK)
+DEFINITIONS = tuple(table.definition for table in TABLES)
 """The statements that create all tables."""

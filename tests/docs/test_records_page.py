@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from runtime.cli import app
 from runtime.price_kernels import PASSES
 from runtime.records import Records
-from runtime.records.database import BUSY_WAIT_S
 from runtime.records.near import DEFAULTS
 from runtime.records.pack import LINE_CAP, PACK_CAP_BYTES, TIME_CAP_NS
+from runtime.records.problems import BUSY_WAIT_S
 from tests.runtime.records.rows import record
 
 ROOT = Path(__file__).resolve().parents[2]

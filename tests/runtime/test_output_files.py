@@ -87,7 +87,7 @@ def test_a_picture_ends_in_its_suffix(tmp_path: Path) -> None:
     assert checked_output(tmp_path / "a.SVG", SVG).name == "a.SVG"
     with pytest.raises(FileProblem, match=r"is to be an SVG picture; give it a name that ends in \.svg"):
         checked_output(tmp_path / "a.png", SVG)
-    (tmp_path / "b.svg").write_text("<svg></svg>")
+    (tmp_path / "b.svg").write_text('<?xml version="1.0"?>\n<svg></svg>')
     assert checked_output(tmp_path / "b.svg", SVG, force=True).name == "b.svg"
 
 

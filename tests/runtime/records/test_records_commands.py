@@ -102,7 +102,7 @@ def test_packs_are_merged_without_a_database(tmp_path: Path) -> None:
     other.write_text(write_pack([record(day=2)]))
     assert answer("merge", one, other, "--out", both) == {"pack": str(both), "records": 2}
     assert [row.measured[:10] for row in load_pack(both)] == ["2026-01-02", "2026-01-01"]
-    assert answer("merge", one, other, "--out", both, "--best", "1")["records"] == 1
+    assert answer("merge", one, other, "--out", both, "--best", "1", "--force")["records"] == 1
 
 
 def test_a_bad_pack_changes_nothing(mine: Path, tmp_path: Path) -> None:
@@ -134,7 +134,12 @@ def test_what_is_not_there_is_not_made(
 
 def test_damage_is_found_and_saved(mine: Path) -> None:
     assert "nothing is damaged" in call("check", "--records", mine).stdout
-    assert answer("salvage", "--records", mine) == {"database": str(mine), "kept": None, "aside": None}
+    assert answer("salvage", "--records", mine) == {
+        "database": str(mine),
+        "kept": None,
+        "lost": None,
+        "aside": None,
+    }
     spoil(mine, relu(16))
     found = call("check", "--records", mine)
     assert found.exit_code == 1
@@ -142,7 +147,8 @@ def test_damage_is_found_and_saved(mine: Path) -> None:
     assert f"keep what is whole with `onepath records salvage --records {mine}`" in found.stdout
     assert "3 damaged records left out: `onepath records check`" in call("list", "--records", mine).output
     saved = answer("salvage", "--records", mine)
-    assert saved["kept"] == 4
+    assert saved["kept"] == {"record": 4, "price": 0, "network": 0}
+    assert saved["lost"] == {"record": 3, "price": 0, "network": 0}
     assert Path(str(saved["aside"])).is_file()
     assert call("check", "--records", mine).exit_code == 0
 

@@ -166,7 +166,7 @@ def test_a_changed_row_is_named_and_left_out(tmp_path: Path) -> None:
         assert records.rows() == [record("good")]
         assert len(records.damaged) == 1
         assert records.damaged[0].startswith("bad ")
-        assert records.check() == ['bad {"template": "elementwise/1", "vectors": 1}']
+        assert records.check() == ['record: bad {"template": "elementwise/1", "vectors": 1}']
 
 
 def test_a_changed_origin_is_damage(tmp_path: Path) -> None:

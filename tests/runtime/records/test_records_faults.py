@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runtime.records import PriceRecord, Record, Records, RecordsProblem, salvage
-from runtime.records.database import LOG
+from runtime.records.connection import LOG
 from runtime.records.tables import MEASUREMENT
 from tests.runtime.records.rows import KEY, of_first_version, record, relu
 from tests.runtime.records.writers import (
@@ -183,12 +183,12 @@ def test_damage_is_named_and_never_a_wrong_row(
         assert named or rows == set(ROWS)
         if named:
             told += 1
-            kept, aside = salvage(path)
+            found = salvage(path)
             saved, named = seen(path)
             assert not named
             assert rows <= saved <= set(ROWS)
-            assert kept == len(saved)
-            assert aside.exists()
+            assert found.kept["record"] == len(saved)
+            assert found.aside.exists()
         path.unlink()
     assert told > 5
 
@@ -197,7 +197,9 @@ def test_a_flipped_byte_costs_one_row(tmp_path: Path, whole: bytes) -> None:
     path, hashed = tmp_path / "r.sqlite", MEASUREMENT.row(ROWS[0])[-1].encode()
     path.write_bytes(whole.replace(hashed, b"0" + hashed[1:] if hashed[:1] != b"0" else b"1" + hashed[1:]))
     assert seen(path) == (set(ROWS[1:]), True)
-    assert salvage(path)[0] == len(ROWS) - 1
+    found = salvage(path)
+    assert found.kept == {"record": len(ROWS) - 1, "price": len(ROWS), "network": 0}
+    assert found.lost == {"record": 1, "price": 0, "network": 0}
     assert seen(path) == (set(ROWS[1:]), False)
 
 
@@ -216,8 +218,7 @@ def test_a_log_that_is_torn_in_the_middle_is_refused_and_saved(tmp_path: Path) -
     torn.with_name(torn.name + LOG).write_bytes(log[:middle] + b"torn" + log[middle + 4 :])
     with pytest.raises(RecordsProblem, match="the write-ahead log is damaged at frame"):
         Records(torn)
-    kept, _ = salvage(torn)
-    assert kept >= len(ROWS) - 1
+    assert salvage(torn).kept["record"] >= len(ROWS) - 1
     rows, named = seen(torn)
     assert not named
     assert rows <= set(ROWS)
@@ -232,5 +233,5 @@ def test_salvage_takes_from_nobody(tmp_path: Path) -> None:
     process.kill()
     acknowledged = rest_of(answers)
     process.join()
-    assert salvage(path)[0] >= len(acknowledged)
+    assert salvage(path).kept["record"] >= len(acknowledged)
     assert {name.name.split(".")[2][:7] for name in tmp_path.glob("r.sqlite.*")} == {"damaged"}
