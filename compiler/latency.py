@@ -66,7 +66,10 @@ class MeasuredNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The latencies of kernels on one target; `records` is the digest of the tuning records behind them."""
+    """The latencies of kernels on one target; `records` is the digest of what they were read from.
+
+    That is the prices of the kernels and the networks that the model was fitted on, as the records hold them.
+    """
 
     target: dict[str, Any]
     processor: str

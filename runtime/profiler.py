@@ -14,7 +14,7 @@ import msgspec
 
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import FP32_BYTES, Kernel
-from compiler.latency import Entry, LatencyTable
+from compiler.latency import LatencyTable
 from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
@@ -24,9 +24,9 @@ from runtime.console import Progress, Silent
 from runtime.fit_latency import FEWEST_SAMPLES, distinct, fit, spread_out, with_cuts
 from runtime.measure import probe_noise
 from runtime.price_kernels import price
-from runtime.price_log import Price, PriceLog, keep_networks, unmeasured
-from runtime.recorded_table import table_from_records
-from runtime.records import Record, Records, best_of, digest, key_of, seconds_spent
+from runtime.price_log import PriceLog, keep_networks, unmeasured
+from runtime.recorded_table import chosen_prices, digest, entry_of, table_from_records
+from runtime.records import Records, best_of, key_of, seconds_spent
 from runtime.shortlist import shortlists
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Workers
@@ -188,16 +188,19 @@ def tune_network(
         )
         rows = usable(database, kernels, key_of(target))
         noise = probe_noise(target, workers.first)
-        log = PriceLog(database, target, shortlists(kernels, target, rows), len(plan.kernels), noise)
-        prices = price(target, workers, log)
-    entries = _entries(prices, rows)
+        wanted = shortlists(kernels, target, rows)
+        price(target, workers, PriceLog(database, target, wanted, len(plan.kernels), noise))
+        prices = chosen_prices(database.prices(kernels, key_of(target)), wanted)
+    measured = best_of(rows)
+    entries = {name: entry_of(price, measured) for name, price in prices.items()}
     # What stays as it was keeps the price that the search went by.
-    entries |= {
+    kept = {
         name: held
         for name, held in table.entries.items()
         if name in entries and held.schedule == entries[name].schedule
     }
-    return msgspec.structs.replace(table, entries=entries, records=digest(best_of(rows).values()))
+    new = [price for name, price in prices.items() if name not in kept]
+    return msgspec.structs.replace(table, entries=entries | kept, records=digest(new, base=table.records))
 
 
 def _left(
@@ -218,11 +221,3 @@ def _footprint(plan: Plan) -> int:
     constants = sum(prod(shape) for call in plan.calls for _, _, shape in call.kernel.weights)
     values = max(sum(map(prod, (*call.kernel.inputs, call.kernel.output))) for call in plan.calls)
     return FP32_BYTES * (constants + values)
-
-
-def _entries(prices: Mapping[str, Price], rows: Sequence[Record]) -> dict[str, Entry]:
-    measured = best_of(rows)
-    return {
-        signature: Entry(price.median_ns / 1e6, price.spread, signature in measured, price.schedule.text)
-        for signature, price in prices.items()
-    }

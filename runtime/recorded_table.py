@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from compiler.kernel import Kernel
@@ -16,10 +17,10 @@ from runtime.records import (
     Record,
     Records,
     best_of,
-    digest,
     key_of,
     writer_of,
 )
+from runtime.records.tables import NETWORK, PRICE
 from runtime.shortlist import Shortlists, shortlists
 from runtime.tune import usable
 
@@ -52,23 +53,33 @@ def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: R
     key = key_of(target)
     rows = usable(records, kernels, key)
     best = best_of(rows)
-    prices = _chosen(records.prices(kernels, key), shortlists(kernels, target, rows))
+    prices = chosen_prices(records.prices(kernels, key), shortlists(kernels, target, rows))
     missing = [signature for signature in kernels if signature not in prices]
     if missing:
         raise MissingPrices(missing, key)
-    entries = {signature: _entry(prices[signature], best) for signature in kernels}
+    entries = {signature: entry_of(prices[signature], best) for signature in kernels}
+    networks = _fitting(records.networks(key), entries)
     return LatencyTable(
         target=target.to_json(),
         processor=key.processor,
         tvm=key.tvm,
         entries=entries,
-        model=_model(records.networks(key), entries),
-        records=digest(best.values()),
+        model=_model(networks),
+        records=digest((prices[signature] for signature in kernels), networks),
         noise=_worst(list(prices.values())),
     )
 
 
-def _chosen(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str, PriceRecord]:
+def digest(prices: Iterable[PriceRecord], networks: Iterable[NetworkRecord] = (), base: str = "") -> str:
+    """The hash of what a table stands on, in whatever order: its kernels' prices, and the networks of its model.
+
+    `base` is the digest of a table that it has the model and other prices from.
+    """
+    rows = [PRICE.row(price)[-1] for price in prices] + [NETWORK.row(network)[-1] for network in networks]
+    return "sha256:" + hashlib.sha256("\n".join([base, *sorted(rows)]).encode()).hexdigest()
+
+
+def chosen_prices(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str, PriceRecord]:
     """Each kernel's price: the least of its shortlist, else the least of a schedule that can be built."""
 
     def rank(price: PriceRecord) -> tuple[bool, float]:
@@ -82,22 +93,26 @@ def _chosen(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str, Pric
     return chosen
 
 
-def _entry(price: PriceRecord, best: Mapping[str, Record]) -> Entry:
+def entry_of(price: PriceRecord, best: Mapping[str, Record]) -> Entry:
+    """What a table says of a kernel by its price; `best` has the kernels that were tuned."""
     return Entry(price.median_ns / 1e6, price.spread, price.signature in best, price.schedule.text)
 
 
-def _model(networks: Sequence[NetworkRecord], entries: Mapping[str, Entry]) -> Model:
-    """The model of the networks that have these kernels alone: of those with these schedules, if they are enough.
+def _fitting(networks: Sequence[NetworkRecord], entries: Mapping[str, Entry]) -> list[NetworkRecord]:
+    """The networks that have these kernels alone: those with these schedules, if they are enough.
 
-    Otherwise of the newest of every network, whatever the schedules were: what a call costs does not depend on them.
+    Otherwise the newest of every network, whatever the schedules were: what a call costs does not depend on them.
     """
     own = [each for each in networks if all(name in entries for name in each.kernels)]
     current = [each for each in own if _schedules(each) == [entries[name].schedule for name in each.kernels]]
     newest: dict[tuple[str, ...], NetworkRecord] = {}
     for network in sorted(own, key=lambda network: network.measured):
         newest[network.kernels] = network
-    chosen = current if len(current) >= FEWEST_SAMPLES else newest.values()
-    samples = [Sample(len(each.kernels), each.kernels_ms, each.measured_ms) for each in chosen]
+    return current if len(current) >= FEWEST_SAMPLES else list(newest.values())
+
+
+def _model(networks: Iterable[NetworkRecord]) -> Model:
+    samples = [Sample(len(each.kernels), each.kernels_ms, each.measured_ms) for each in networks]
     return fit_samples(sorted(samples, key=lambda sample: (sample.calls, sample.kernels_ms)))
 
 

@@ -131,12 +131,6 @@ def content_hash(record: Record) -> str:
     return text_hash(content(record))
 
 
-def digest(records: Iterable[Record]) -> str:
-    """A hash of records: equal records, in whatever order, have equal digests."""
-    lines = "\n".join(sorted(map(content_hash, records)))
-    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
-
-
 def best_of(records: Iterable[Record]) -> dict[str, Record]:
     """The fastest record of every kernel that has a valid one; equal times go by the schedule's text."""
     best: dict[str, Record] = {}

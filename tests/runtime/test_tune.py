@@ -13,14 +13,15 @@ import pytest
 from compiler.codegen.schedules import candidates
 from compiler.latency import Sample
 from compiler.target import Target
-from runtime import device, fit_latency, measure, price_kernels, profiler, tune
+from runtime import device, fit_latency, measure, price_kernels, tune
 from runtime.files import FileProblem
 from runtime.fit_latency import UNSEEN_ERROR, fit_samples, spread_out, with_cuts
 from runtime.latency_table import read_table, write_table
 from runtime.price_kernels import CannotPrice
 from runtime.price_log import Price, PriceLog
 from runtime.profiler import profile, tune_network
-from runtime.records import DIED, FAILED, Record, Records, best_of, digest, key_of
+from runtime.recorded_table import entry_of, table_from_records
+from runtime.records import DIED, FAILED, PriceRecord, Record, Records, best_of, key_of
 from runtime.workers import Worker, WorkerFailed, Workers
 from tests.compiler.codegen.plans import mobile
 
@@ -224,9 +225,10 @@ def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
         Record("failing", key_of(target), schedule, (), f"{FAILED}no"),
         Record("fine", key_of(target), schedule, (5,)),
     ]
-    prices = {name: Price(schedule, 5.0, 1.0) for name in ("failing", "fine", "new")}
-    entries = profiler._entries(prices, rows)
-    assert [name for name, entry in entries.items() if entry.tuned] == ["fine"]
+    best = best_of(rows)
+    names = ("failing", "fine", "new")
+    prices = [PriceRecord(name, key_of(target), schedule, 5.0, 1.0, 1) for name in names]
+    assert [price.signature for price in prices if entry_of(price, best).tuned] == ["fine"]
 
 
 def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers: Workers) -> None:
@@ -279,14 +281,15 @@ def test_a_profile_predicts_its_networks(target: Target, tmp_path: Path) -> None
     kernels = {name: kernel for plan in plans for name, kernel in plan.kernels.items()}
     with Records(tmp_path / "r.sqlite") as records:
         table = profile(kernels, target, records, sample_plans=plans, trials=2)
-        best = best_of(records.rows(kernels, key_of(target)))
-        assert table.records == digest(best.values())
+        assert table == table_from_records(kernels, target, records)
     assert set(table.entries) == set(kernels)
     assert all(entry.tuned for entry in table.entries.values())
     assert len(table.model.samples) == 3
     tuned = tune_network(plans[2], table, target, records=tmp_path / "r.sqlite", trials=4)
     assert set(tuned.entries) == set(plans[2].kernels)
     assert tuned.model == table.model
+    assert tuned.records.startswith("sha256:")
+    assert tuned.records != table.records
     prediction = table.predict(call.kernel.signature for call in plans[1].calls)
     assert prediction.latency_ms > 0
     write_table(tmp_path / "table.json", table)

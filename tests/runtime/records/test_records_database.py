@@ -20,7 +20,6 @@ from runtime.records import (
     RecordsProblem,
     Taken,
     best_of,
-    digest,
     fastest,
     seconds_spent,
 )
@@ -128,14 +127,12 @@ def test_a_database_of_the_first_version_keeps_every_row(tmp_path: Path) -> None
     old = [record(relu(size), vectors, day=vectors) for size in (8, 16) for vectors in (1, 2)]
     of_first_version(path, [*old, record("spoilt")])
     spoil(path, "spoilt")
-    before = digest(old)
     for _ in range(2):
         with Records(path) as records:
             rows = records.rows()
             assert sorted(rows, key=lambda row: (row.signature, row.schedule.text)) == sorted(
                 old, key=lambda row: (row.signature, row.schedule.text)
             )
-            assert digest(rows) == before
             assert [row.origin for row in rows] == [""] * 4
             assert [name.split()[0] for name in records.damaged] == ["spoilt"]
     assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (VERSION,)

@@ -120,6 +120,30 @@ def test_the_model_is_of_networks_with_the_schedules_of_the_table(records: Recor
     assert model.per_call_ms == pytest.approx(0.1)
 
 
+def test_the_digest_is_of_the_prices_and_networks_that_the_table_stands_on(
+    records: Records, target: Target
+) -> None:
+    fill(records, target)
+    key, (name, (first, second)) = key_of(target), next(iter(pools(target).items()))
+
+    def now() -> str:
+        return table_from_records(KERNELS, target, records).records
+
+    seen = [now()]
+    records.add(Record(name, key, slow(first), (1201,)))
+    records.add_prices([PriceRecord(name, key, first, 2800.0, 1.0, 5, context="a")])
+    assert now() == seen[0]
+    records.add_prices([PriceRecord(name, key, second, 2500.0, 1.25, 5, context="b")])
+    seen.append(now())
+    records.add_networks([NetworkRecord(key, (name,), (second,), 1.0, 1.1)])
+    seen.append(now())
+    records.add_networks([NetworkRecord(key, ("foreign",), (second,), 1.0, 1.1)])
+    assert now() == seen[-1]
+    records.add_networks([NetworkRecord(key, (name,), (second,), 1.0, 1.2)])
+    assert now() not in seen
+    assert len(set(seen)) == 3
+
+
 class Machine:
     """Workers whose kernels take as many microseconds as there were measurements, until they are interrupted."""
 
