@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from compiler.kernel import parse
+from compiler.kernel import Kernel, parse
 from compiler.target import Target
-from runtime.kernel_bench.reasons import UNEXPLAINED, reason_of
+from runtime.kernel_bench.operations import operations
+from runtime.kernel_bench.reasons import NEEDS_REASON, reason_of
 from runtime.kernel_bench.roofline import bound_of
 from tests.runtime.kernel_bench.reports import LIMITS
 
@@ -59,7 +60,8 @@ def test_reasons_are_checked_one_after_another() -> None:
     assert "98 KiB of constants, 343 KiB of values" in cold
     both = reason_of(CONV, bound, time_ns, 2.2 * bound.time_ns, 0.3 * bound.time_ns, TARGET)
     assert both.startswith("short and cold: 212 us with all in its caches, and 28.9 us of that")
-    assert reason_of(CONV, bound, time_ns, time_ns, 100.0, TARGET) == UNEXPLAINED
+    code = reason_of(CONV, bound, time_ns, time_ns, 100.0, TARGET)
+    assert code == "its code: 241 us even by itself with all in its caches"
 
 
 def test_writing_and_half_filled_vectors_are_reasons() -> None:
@@ -72,3 +74,60 @@ def test_writing_and_half_filled_vectors_are_reasons() -> None:
     assert (
         reason_of(WIDE, bound, time_ns, time_ns, 100.0, TARGET) == "its 24 channels fill 75% of the vectors"
     )
+
+
+def test_a_result_that_is_larger_than_the_l1_is_written_three_times_as_well() -> None:
+    gate = parse("f32 nhwc (72x16x16 72) mul(%0, %1)")
+    bound = bound_of(gate, LIMITS, 0)
+    assert bound.values.name == "L2"
+    time_ns = 3 * bound.time_ns
+    said = reason_of(gate, bound, time_ns, time_ns, 1.0, TARGET)
+    assert said == "its result, 72 KiB, leaves the L1: its lines are read, then written back"
+    roomy = replace(TARGET, l1_bytes=72 << 10)
+    assert not reason_of(gate, bound, time_ns, time_ns, 1.0, roomy).startswith("its result")
+
+
+def test_what_is_no_multiply_accumulate_is_a_reason() -> None:
+    gated = parse(
+        "f32 nhwc (48x16x16) depthwise(%0, kernel=3, stride=1, padding=1, dilation=1, bias=true); hswish(%1)"
+    )
+    assert operations(gated) == 5 * 48 * 16 * 16
+    bound = bound_of(gated, LIMITS, 0)
+    more_ns = 2 * operations(gated) / 100.0
+    time_ns = 1.9 * (bound.arithmetic_ns + more_ns)
+    said = reason_of(gated, bound, time_ns, time_ns, 1.0, replace(TARGET, l1_bytes=1 << 20))
+    assert said == "its hswish: 1.23 us of operations that are no multiply-accumulates"
+
+
+@pytest.mark.parametrize(
+    ("signature", "count"),
+    [
+        ("f32 nhwc (8x4x4 8x4x4) add(%0, %1); relu6(%2)", 3 * 128),
+        ("f32 nhwc (8x4x4) avg_pool(%0, kernel=2, stride=2, padding=0)", 4 * 32),
+        ("f32 nhwc (8x4x4) global_pool(%0)", 128),
+        ("f32 nhwc (8) linear(%0, out=4, bias=true)", 0),
+    ],
+)
+def test_operations_are_counted_by_what_is_computed(signature: str, count: int) -> None:
+    assert operations(parse(signature)) == count
+
+
+@pytest.mark.parametrize("slow", [2.001, 2.5, 4.0, 20.0])
+@pytest.mark.parametrize("share_alone", [0.1, 0.6, 1.0])
+@pytest.mark.parametrize("kernel", [CONV, LINEAR, POOL, WIDE], ids=["conv", "linear", "pool", "wide"])
+@pytest.mark.parametrize("cpu", ["znver4", "sapphirerapids"])
+def test_every_kernel_under_half_of_its_bound_has_a_reason(
+    kernel: Kernel, slow: float, share_alone: float, cpu: str
+) -> None:
+    """On two processors: one whose L2 is larger than its share of the L3, and one where it is the other way round."""
+    levels = (
+        LIMITS.levels
+        if cpu == "znver4"
+        else (replace(LIMITS.levels[0], size_bytes=2 << 20), *LIMITS.levels[1:])
+    )
+    bound = bound_of(kernel, replace(LIMITS, levels=levels), 14 << 20)
+    time_ns = slow * bound.time_ns
+    assert bound.time_ns < NEEDS_REASON * time_ns
+    said = reason_of(kernel, bound, time_ns, share_alone * time_ns, 50.0, replace(TARGET, cpu=cpu))
+    assert said
+    assert "unexplained" not in said
