@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from runtime.checkpoint import laid_out, under
+
+EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -19,17 +24,40 @@ class Sgd:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 4e-5
+    norm_weight_decay: float = 0.0
+    bias_weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, ICLR 2015) with decoupled weight decay: AdamW (Loshchilov and Hutter, ICLR 2019).
+
+    As in PyTorch, a step takes the share `lr * weight_decay` off a weight.
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    norm_weight_decay: float = 0.0
+    bias_weight_decay: float = 0.0
+
+
+OptimiserOptions: TypeAlias = Sgd | Adam
 
 
 @dataclass
 class Optimiser:
-    """SGD over named tensors: only those handed to `step` are looked at, whatever else there is.
+    """SGD or Adam over named tensors: only those handed to `step` are looked at, whatever else there is.
 
-    Tensors of one dimension (batch norm, biases) are not decayed. `momenta` are made on first use.
+    Weights, the scales and shifts of norms, and biases each have a decay of their own. `momenta` (Adam's means),
+    `squares` (Adam's) and `counts` of updates are made on first use.
     """
 
-    options: Sgd
+    options: OptimiserOptions
     momenta: dict[str, Tensor] = field(default_factory=dict)
+    squares: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def descend(self, loss: Tensor, parameters: Mapping[str, nn.Parameter], lr: float) -> None:
         """One update of `parameters` down the gradient of `loss`; those it does not depend on stay."""
@@ -41,43 +69,120 @@ class Optimiser:
         }
         self.step({name: parameters[name] for name in found}, found, lr)
 
+    @torch.no_grad()
     def step(
         self, parameters: Mapping[str, nn.Parameter], gradients: Mapping[str, Tensor], lr: float
     ) -> None:
-        """One update, in place.
+        """One update, in place, those of torch.optim.SGD and torch.optim.AdamW."""
+        groups: dict[float, list[str]] = {}
+        for name in parameters:
+            groups.setdefault(self._decay(name, parameters), []).append(name)
+        for decay, names in groups.items():
+            weights: list[Tensor] = [parameters[name] for name in names]
+            given = [gradients[name] for name in names]
+            if isinstance(self.options, Sgd):
+                self._descend_sgd(self.options, names, weights, given, lr, decay)
+            else:
+                self._descend_adam(self.options, names, weights, given, lr, decay)
 
-        The form of torch.optim.SGD: `m = momentum * m + g`; `w -= lr * (g + momentum * m)` with Nesterov.
-        """
-        for decayed in (True, False):
-            names = [name for name, tensor in parameters.items() if (tensor.dim() > 1) is decayed]
-            if names:
-                decay = self.options.weight_decay if decayed else 0.0
-                self._update(names, parameters, [gradients[name] for name in names], lr, decay)
+    def tensors(self) -> dict[str, Tensor]:
+        """All that steps change, for a checkpoint."""
+        found = {f"momenta/{name}": tensor for name, tensor in self.momenta.items()}
+        found |= {f"squares/{name}": tensor for name, tensor in self.squares.items()}
+        return found | {f"counts/{name}": torch.tensor(count) for name, count in self.counts.items()}
 
-    @torch.no_grad()
-    def _update(
+    def restore(self, tensors: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]) -> None:
+        """Go back to what `tensors` gave; others among them are passed over."""
+        self.momenta = laid_out(under("momenta/", tensors), parameters)
+        self.squares = laid_out(under("squares/", tensors), parameters)
+        self.counts = {name: int(count) for name, count in under("counts/", tensors).items()}
+
+    def forget(self) -> None:
+        """Start over."""
+        self.restore({}, {})
+
+    def _decay(self, name: str, parameters: Mapping[str, nn.Parameter]) -> float:
+        """The decay of a tensor's group: a norm's tensors are of one dimension, both of them."""
+        options = self.options
+        if parameters[name].dim() > 1:
+            return options.weight_decay
+        place, _, kind = name.rpartition(".")
+        weight = parameters.get(f"{place}.weight")
+        is_bias = kind == "bias" and (weight is None or weight.dim() > 1)
+        return options.bias_weight_decay if is_bias else options.norm_weight_decay
+
+    def _descend_sgd(
         self,
-        names: list[str],
-        parameters: Mapping[str, nn.Parameter],
-        given: list[Tensor],
+        options: Sgd,
+        names: Sequence[str],
+        weights: list[Tensor],
+        gradients: list[Tensor],
         lr: float,
         decay: float,
     ) -> None:
-        weights: list[Tensor] = [parameters[name] for name in names]
-        gradients = list(torch._foreach_add(given, weights, alpha=decay)) if decay else given
-        if self.options.momentum:
-            for name, weight in zip(names, weights, strict=True):
-                if name not in self.momenta:
-                    self.momenta[name] = torch.zeros_like(weight)
-            momenta = [self.momenta[name] for name in names]
-            torch._foreach_mul_(momenta, self.options.momentum)
+        """`m = momentum * m + g`; `w -= lr * (g + momentum * m)` with Nesterov, `w -= lr * m` without."""
+        if decay:
+            gradients = list(torch._foreach_add(gradients, weights, alpha=decay))
+        if options.momentum:
+            momenta = _kept(self.momenta, names, weights)
+            torch._foreach_mul_(momenta, options.momentum)
             torch._foreach_add_(momenta, gradients)
             gradients = (
-                list(torch._foreach_add(gradients, momenta, alpha=self.options.momentum))
-                if self.options.nesterov
+                list(torch._foreach_add(gradients, momenta, alpha=options.momentum))
+                if options.nesterov
                 else momenta
             )
         torch._foreach_add_(weights, gradients, alpha=-lr)
+
+    def _descend_adam(
+        self,
+        options: Adam,
+        names: Sequence[str],
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        lr: float,
+        decay: float,
+    ) -> None:
+        """Each tensor is corrected by the count of its own updates: a path's weights are not updated at every step."""
+        for name in names:
+            self.counts[name] = self.counts.get(name, 0) + 1
+        counts = [self.counts[name] for name in names]
+        means, squares = _kept(self.momenta, names, weights), _kept(self.squares, names, weights)
+        if decay:
+            torch._foreach_mul_(weights, 1 - lr * decay)
+        torch._foreach_lerp_(means, gradients, 1 - options.beta1)
+        torch._foreach_mul_(squares, options.beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - options.beta2)
+        scales = list(torch._foreach_sqrt(squares))
+        torch._foreach_div_(scales, [math.sqrt(1 - options.beta2**count) for count in counts])
+        torch._foreach_add_(scales, EPSILON)
+        torch._foreach_addcdiv_(
+            weights, means, scales, [-lr / (1 - options.beta1**count) for count in counts]
+        )
+
+
+def _kept(tensors: dict[str, Tensor], names: Sequence[str], like: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors of these names, zero at first."""
+    for name, tensor in zip(names, like, strict=True):
+        if name not in tensors:
+            tensors[name] = torch.zeros_like(tensor)
+    return [tensors[name] for name in names]
+
+
+@dataclass
+class Average:
+    """The exponential moving average of weights, corrected at the start: after t steps the mean of all t values
+    with weights `decay^(t - i)`, as Kingma and Ba (ICLR 2015, section 3) correct their moments."""
+
+    decay: float
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def update(self, weights: Mapping[str, Tensor], count: int) -> None:
+        """Take in the weights after step number `count`, from 1."""
+        names, values = list(weights), list(weights.values())
+        share = (1 - self.decay) / (1 - self.decay**count)
+        torch._foreach_lerp_(_kept(self.tensors, names, values), values, share)
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-from dsl.settings import Adam, Data, Gradient, Optimizer, Random, SearchSettings, TrainSettings
+from dsl.settings import Augment, Data, Gradient, Optimizer, Random, SearchSettings, TrainSettings
+from dsl.settings import Sgd as SgdSettings
 from runtime.data.batches import Augmentation
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.experiment import Experiment, NoSuchPart
-from runtime.optimiser import Schedule, Sgd
+from runtime.optimiser import Adam, OptimiserOptions, Schedule, Sgd
 from runtime.search.options import SearchOptions, SearchProblem
 from runtime.train import TrainOptions
+
+SEARCH_RAMP, TRAIN_RAMP = 0.02, 0.05
+"""The share of the steps in which the learning rate rises where `lr_warmup` does not say."""
 
 
 def data_source(experiment: Experiment) -> Data:
@@ -37,16 +42,26 @@ def load_data(experiment: Experiment) -> Dataset:
     """
     source = data_source(experiment)
     path = None if source.path is None else experiment.folder / Path(source.path).expanduser()
-    channels = experiment.space.graph.inputs[0].type.sizes[0]
+    channels, *sides = experiment.space.graph.inputs[0].type.sizes
     settings = experiment.search or SearchSettings(experiment.space.name, "", source)
     seed = experiment.search.seed if experiment.search else experiment.train.seed if experiment.train else 0
-    return load(DataSource(source.kind, path, source.size, channels), settings.validation, seed)
+    size = sides[0] if source.size is None and source.kind == "image_folder" and sides else source.size
+    wanted = DataSource(source.kind, path, size, channels, source.entry, experiment.folder)
+    return load(wanted, settings.validation, seed)
 
 
-def _sgd(optimizer: Optimizer, where: str) -> Sgd:
-    if isinstance(optimizer, Adam):
-        raise SearchProblem(f"`adam` is not supported in `{where}` yet", "use `sgd`")
-    return Sgd(optimizer.lr, optimizer.momentum, optimizer.nesterov, optimizer.weight_decay)
+def _optimiser(settings: Optimizer) -> OptimiserOptions:
+    make = Sgd if isinstance(settings, SgdSettings) else Adam
+    return make(**asdict(settings))
+
+
+def _augmentation(settings: Augment) -> Augmentation:
+    return Augmentation(**asdict(settings))
+
+
+def _ramp(warmup: float | None, epochs: int, otherwise: float) -> float:
+    """The share of all steps in which the learning rate rises: a budget shortens it like everything else."""
+    return otherwise if warmup is None else min(1.0, warmup / max(1, epochs))
 
 
 def search_options(settings: SearchSettings, target: str) -> SearchOptions:
@@ -59,10 +74,12 @@ def search_options(settings: SearchSettings, target: str) -> SearchOptions:
         "epochs": settings.epochs,
         "warmup": settings.warmup,
         "batch": settings.batch,
-        "optimiser": _sgd(settings.optimizer, "search"),
-        "schedule": Schedule(settings.schedule, ramp=0.02),
+        "optimiser": _optimiser(settings.optimizer),
+        "schedule": Schedule(
+            settings.schedule, _ramp(settings.lr_warmup, settings.epochs + settings.warmup, SEARCH_RAMP)
+        ),
         "label_smoothing": settings.label_smoothing,
-        "augmentation": Augmentation(settings.augment.crop, settings.augment.flip),
+        "augmentation": _augmentation(settings.augment),
         "cap_ms": _cap_ms(settings, target),
         "seed": settings.seed,
         "budget_s": settings.budget,
@@ -101,10 +118,11 @@ def train_options(settings: TrainSettings) -> TrainOptions:
     return TrainOptions(
         settings.epochs,
         settings.batch,
-        _sgd(settings.optimizer, "train"),
-        Schedule(settings.schedule, ramp=0.05),
+        _optimiser(settings.optimizer),
+        Schedule(settings.schedule, _ramp(settings.lr_warmup, settings.epochs, TRAIN_RAMP)),
         settings.label_smoothing,
-        Augmentation(settings.augment.crop, settings.augment.flip),
+        _augmentation(settings.augment),
+        settings.ema,
         seed=settings.seed,
         budget_s=settings.budget,
     )

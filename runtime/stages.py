@@ -248,12 +248,15 @@ def train_options_of(run: Run) -> TrainOptions:
 
     Raises:
         NoSuchPart: it does not say.
+        OSError, InvalidArchitecture: the teacher that it names cannot be had.
     """
+    from runtime.distill import teacher_architecture
     from runtime.options import train_options
 
     if run.experiment.train is None:
         name = run.experiment.space.name
         raise NoSuchPart(f"nothing says how to train `{name}`: write `train {name} {{ … }}`")
+    teacher_architecture(run.experiment)
     return train_options(run.experiment.train)
 
 
@@ -310,9 +313,12 @@ def _derive(run: Run) -> tuple[str, ...]:
 
 
 def _train_inputs(run: Run) -> Any:
-    recipe = run.experiment.train
+    from runtime.distill import teacher_architecture
+
+    recipe, teacher = run.experiment.train, teacher_architecture(run.experiment)
     initial = _initial(run) and run.sha(_initial(run))
-    return [run.sha(NETWORK), recipe and _plain(recipe), run.data_identity, initial, version("torch")]
+    settings = [recipe and _plain(recipe), teacher and to_json(teacher)]
+    return [run.sha(NETWORK), settings, run.data_identity, initial, version("torch")]
 
 
 def _initial(run: Run) -> str:
@@ -323,11 +329,13 @@ def _initial(run: Run) -> str:
 
 
 def _train(run: Run) -> tuple[str, ...]:
+    from runtime.distill import trained_teacher
     from runtime.train import read_weights, train
 
+    options, teacher = train_options_of(run), trained_teacher(run)
     initial = read_weights(run.folder / _initial(run)) if _initial(run) else None
     folder = run.folder / "train"
-    result = train(run.network(), run.data, train_options_of(run), folder, initial, run.resume, run.training)
+    result = train(run.network(), run.data, options, folder, initial, run.resume, run.training, teacher)
     write_json(folder / "result.json", result.describe(), "onepath.train/1")
     run.progress.note(f"test accuracy {result.test.accuracy:.2%}")
     return (WEIGHTS, "train/result.json", "train/train.jsonl")

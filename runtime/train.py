@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compiler.ir.graph import Network
@@ -24,7 +23,8 @@ from runtime.evaluate.accuracy import Score, recalibrate, score
 from runtime.events import EventLog
 from runtime.files import FileProblem, canonical_json, read_tensors, write_tensors
 from runtime.loop import Place, run_stage, seconds_a_step
-from runtime.optimiser import Optimiser, Schedule, Sgd
+from runtime.loss import Teacher, loss_of, right_answers
+from runtime.optimiser import Average, Optimiser, OptimiserOptions, Schedule, Sgd
 
 WEIGHTS_SCHEMA = "onepath.weights/1"
 CALIBRATION_SHARE = 0.03
@@ -35,14 +35,18 @@ FINISH_SHARE = 0.08
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """A recipe. With `budget_s` there are as many steps as fit into it, at most those of `epochs`."""
+    """A recipe. With `budget_s` there are as many steps as fit into it, at most those of `epochs`.
+
+    `ema` is the decay of a moving average of the weights, which is then what is trained for; None keeps none.
+    """
 
     epochs: int = 300
     batch: int = 256
-    optimiser: Sgd = field(default_factory=Sgd)
+    optimiser: OptimiserOptions = field(default_factory=Sgd)
     schedule: Schedule = field(default_factory=lambda: Schedule(ramp=0.05))
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
+    ema: float | None = None
     seed: int = 0
     budget_s: float | None = None
     recalibration_batches: int = 50
@@ -90,18 +94,20 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> Path:
 
 @dataclass
 class _Training:
-    """The stage: weights, momenta, and the sums that an epoch's line in the log needs."""
+    """The stage: weights, their average, momenta, and the sums that an epoch's line in the log needs."""
 
     module: GraphModule
     batches: Batches
     options: TrainOptions
     progress: Callable[[TrainProgress], None] | None
+    teacher: Teacher | None
     optimiser: Optimiser = field(init=False)
     steps: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
 
     def __post_init__(self) -> None:
         self.optimiser = Optimiser(self.options.optimiser)
+        self.average = None if self.options.ema is None else Average(self.options.ema)
         self._parameters: dict[str, nn.Parameter] = dict(self.module.named_parameters())
 
     def plan(self) -> dict[str, Any]:
@@ -113,7 +119,7 @@ class _Training:
         rate = partial(self._update, lr=self.options.optimiser.lr * 0.01)
         seconds = seconds_a_step(rate, budget * CALIBRATION_SHARE)
         self.module.load_state_dict(before)
-        self.optimiser.momenta.clear()
+        self.optimiser.forget()
         affordable = int(budget * (1 - CALIBRATION_SHARE - FINISH_SHARE) / seconds)
         return {"steps": max(1, min(wanted, affordable)), "step_s": seconds, "steps_wanted": wanted}
 
@@ -123,6 +129,8 @@ class _Training:
     def step(self, index: int, log: EventLog) -> None:
         lr = self.options.schedule.rate(self.options.optimiser.lr, index, self.steps)
         loss, right, count = self._update(index, lr)
+        if self.average is not None:
+            self.average.update(self._parameters, index + 1)
         if not math.isfinite(loss):
             what = f"the loss is {loss} at step {index}"
             raise FileProblem(log.path, what, f"lower the learning rate (now {lr:g})")
@@ -136,21 +144,32 @@ class _Training:
 
     def _update(self, index: int, lr: float) -> tuple[float, int, int]:
         torch.manual_seed(seed_of(self.options.seed, "train dropout", index))
-        images, labels = self.batches[index]
+        images, targets = self.batches[index]
         self.module.train()
         logits = self.module(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.options.label_smoothing)
+        loss = loss_of(logits, targets, self.options.label_smoothing)
+        if self.teacher is not None:
+            loss = self.teacher.joined(loss, logits, images)
         self.optimiser.descend(loss, self._parameters, lr)
-        return float(loss.detach()), int((logits.detach().argmax(1) == labels).sum()), len(labels)
+        return float(loss.detach()), right_answers(logits, targets), len(targets)
+
+    def finish(self) -> None:
+        """Put the average of the weights, if one is kept, in their place."""
+        if self.average is not None:
+            self.module.load_state_dict(self.average.tensors, strict=False)
 
     def state(self) -> State:
         tensors = {f"weights/{name}": tensor for name, tensor in self.module.state_dict().items()}
-        tensors |= {f"momenta/{name}": tensor for name, tensor in self.optimiser.momenta.items()}
+        tensors |= self.optimiser.tensors()
+        if self.average is not None:
+            tensors |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         return State(tensors, {"sums": self.sums})
 
     def restore(self, state: State) -> None:
         self.module.load_state_dict(under("weights/", state.tensors))
-        self.optimiser.momenta = laid_out(under("momenta/", state.tensors), self._parameters)
+        self.optimiser.restore(state.tensors, self._parameters)
+        if self.average is not None:
+            self.average.tensors = laid_out(under("average/", state.tensors), self._parameters)
         self.sums = list(state.numbers["sums"])
 
 
@@ -162,11 +181,13 @@ def train(
     initial: Mapping[str, Tensor] | None = None,
     resume: bool = True,
     progress: Callable[[TrainProgress], None] | None = None,
+    teacher: Teacher | None = None,
 ) -> TrainResult:
     """Train `network` in `folder`, which gets `weights.safetensors`, `train.jsonl` and checkpoints.
 
-    `initial` are weights to start from, all of the network's, keyed as its own. A training that was
-    interrupted goes on; one that is finished gives its result again; another recipe's is begun anew.
+    `initial` are weights to start from, all of the network's, keyed as its own; `teacher` is a network whose
+    answers it learns from, too. A training that was interrupted goes on; one that is finished gives its result
+    again; another recipe's is begun anew.
 
     Raises:
         DataProblem: the images or classes do not fit the network.
@@ -179,8 +200,8 @@ def train(
         _start_from(module, initial)
     images = data.all_training
     batches = Batches(images, data.preprocessing, options.batch, options.seed, "train", options.augmentation)
-    stage = _Training(module, batches, options, progress)
-    identity = _fingerprint(module, data, options)
+    stage = _Training(module, batches, options, progress, teacher)
+    identity = _fingerprint(module, data, options, teacher)
     run_stage(stage, Place(folder, "train", identity, resume, options.save_every_s))
     return _finished(module, data, batches, stage, folder)
 
@@ -195,9 +216,10 @@ def _start_from(module: GraphModule, initial: Mapping[str, Tensor]) -> None:
     module.load_state_dict({name: initial[name] for name in wanted})
 
 
-def _fingerprint(module: GraphModule, data: Dataset, options: TrainOptions) -> str:
-    settings = asdict(replace(options, save_every_s=0))
-    digest = hashlib.sha256(canonical_json([settings, data.digest, list(module.state_dict())]))
+def _fingerprint(module: GraphModule, data: Dataset, options: TrainOptions, teacher: Teacher | None) -> str:
+    settings = [type(options.optimiser).__name__, asdict(replace(options, save_every_s=0))]
+    taught = teacher and [teacher.identity, teacher.weight, teacher.temperature]
+    digest = hashlib.sha256(canonical_json([settings, data.digest, list(module.state_dict()), taught]))
     for tensor in module.state_dict().values():
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
@@ -206,6 +228,7 @@ def _fingerprint(module: GraphModule, data: Dataset, options: TrainOptions) -> s
 def _finished(
     module: GraphModule, data: Dataset, batches: Batches, stage: _Training, folder: Path
 ) -> TrainResult:
+    stage.finish()
     plain = replace(batches, augmentation=Augmentation(), name="recalibration")
     count = min(stage.options.recalibration_batches, plain.an_epoch)
     recalibrate(module.train(), module, (plain[index][0] for index in range(count)))

@@ -83,10 +83,10 @@ class Preprocessing:
         }
 
     def apply(self, pixels: Tensor) -> Tensor:
-        """`[batch, height, width, channels]` uint8 to `[batch, channels, height, width]`, channels-last."""
+        """`[batch, height, width, channels]`, 0 to 255, to `[batch, channels, height, width]`, channels-last."""
         scale = torch.tensor([1 / (255 * deviation) for deviation in self.std])
         shift = torch.tensor([-mean / std for mean, std in zip(self.mean, self.std, strict=True)])
-        return pixels.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)
+        return pixels.to(torch.float32, copy=True).mul_(scale).add_(shift).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,18 +158,20 @@ class Dataset:
 
 
 def held_out(labels: Tensor, fraction: float, seed: int, name: str = "validation") -> tuple[Tensor, Tensor]:
-    """Indices kept and held out: of every class the same share, drawn by `seed`; both in rising order.
+    """Indices kept and held out: of every class the same share, rounded, but at least one image on each side.
+
+    They are drawn by `seed`, and both in rising order.
 
     Raises:
-        DataProblem: a class is too small to be in both.
+        DataProblem: a class has one image, and so cannot be in both.
     """
     kept, out = [], []
     for label in torch.unique(labels).tolist():
         members = (labels == label).nonzero().flatten()
-        count = round(fraction * len(members))
-        if not 0 < count < len(members):
-            what = f"class {label} has {len(members)} image(s), too few to hold out {fraction:.0%}"
+        if len(members) == 1:
+            what = f"class {label} has 1 image, too few to hold one out"
             raise DataProblem(what, "add images, or leave the class out")
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
         order = members[torch.randperm(len(members), generator=stream(seed, f"{name} split", label))]
         out.append(order[:count])
         kept.append(order[count:])

@@ -12,18 +12,24 @@ from runtime.data.digits import load_digits
 from runtime.data.fashion_mnist import load_fashion_mnist
 from runtime.data.image_folder import load_image_folder
 from runtime.data.npz import load_npz
+from runtime.data.python_entry import load_python
 
 VALIDATION_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """`cifar10("path")`, `image_folder("path", size = 224)`, `fashion_mnist`: a kind and its arguments."""
+    """`cifar10("path")`, `image_folder("path", size = 224)`, `fashion_mnist`: a kind and its arguments.
+
+    The `entry` of a `python` source is looked for in `folder` first.
+    """
 
     kind: str
     path: Path | None = None
     size: int | None = None
     channels: int | None = None
+    entry: str | None = None
+    folder: Path = Path(".")
 
 
 def _fashion_mnist(source: DataSource) -> Raw:
@@ -49,11 +55,18 @@ def _image_folder(source: DataSource) -> Raw:
     return load_image_folder(path, source.size, source.channels or 3)
 
 
+def _python(source: DataSource) -> Raw:
+    if source.entry is None:
+        raise DataProblem("`python` needs an entry", 'write `data = python("module:function")`')
+    return load_python(source.entry, source.folder, source.path)
+
+
 SOURCES: Mapping[str, Callable[[DataSource], Raw]] = {
     "fashion_mnist": _fashion_mnist,
     "cifar10": lambda source: load_cifar10(_path(source)),
     "image_folder": _image_folder,
     "npz": lambda source: load_npz(_path(source)),
+    "python": _python,
     "digits": lambda source: load_digits(source.size or 8),
 }
 """Every source, by its name in the language."""

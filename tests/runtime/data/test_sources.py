@@ -50,7 +50,7 @@ def test_npz_gives_its_images(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"x_test": None}, "lacks x_test"),
-        ({"x_train": random_images(40, 6, 6).astype(np.float32)}, "store them as uint8"),
+        ({"x_train": random_images(40, 6, 6).astype(np.float32)}, "give images as uint8"),
         ({"x_train": random_images(40, 6, 6, 2)}, "images of shape"),
         ({"y_train": np.zeros((40, 4))}, "one integer for each image"),
         ({"x_test": random_images(8, 5, 5)}, "differ in size"),
