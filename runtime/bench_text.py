@@ -21,8 +21,14 @@ def benchmark_lines(bench: Benchmark) -> Iterator[str]:
     yield from table_lines(HEADER, [cells for _, cells in sorted(_rows(bench))], texts=(0, 1))
     if bench.peers:
         yield MEANING
-    for name, reason in bench.left_out.items():
-        yield f"left out: {reason if reason.startswith(name) else f'{name}: {reason}'}"
+    for name in bench.left_out:
+        yield f"left out: {left_out(bench, name)}"
+
+
+def left_out(bench: Benchmark, name: str) -> str:
+    """Why a peer is not in the table, with its name."""
+    reason = bench.left_out[name]
+    return reason if reason.startswith(name) else f"{name}: {reason}"
 
 
 def _rows(bench: Benchmark) -> Iterator[tuple[float, tuple[str, ...]]]:
@@ -40,7 +46,16 @@ def _rows(bench: Benchmark) -> Iterator[tuple[float, tuple[str, ...]]]:
 
 
 def _time(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if value < 1 else f"{value:.3f}"
+    """Milliseconds, to the tenth of a microsecond at least, and with three digits."""
+    return (
+        ""
+        if value is None
+        else f"{value:.3f}"
+        if value >= 1
+        else f"{value:.4f}"
+        if value >= 0.01
+        else f"{value:.3g}"
+    )
 
 
 def _cost(value: float) -> str:

@@ -9,6 +9,7 @@ from compiler.latency import LatencyTable
 from compiler.target import Target
 from runtime import device
 from runtime.bench import place
+from runtime.bench_model import WAY_OUT, check_model
 from runtime.bundle import read_manifest, verify
 from runtime.files import FileProblem
 from runtime.kernel_bench.measure import Kernels, Placement, kernels_of
@@ -29,11 +30,13 @@ def model_of(folder: Path, given: Path | None) -> Path:
     """The ONNX file of a bundle's network: the one given, else `model.onnx` beside the bundle.
 
     Raises:
-        FileProblem: there is none.
+        FileProblem: there is none, it is of another network, or the bundle is damaged.
+        OnnxProblem, BenchProblem: it cannot be read, or the bundle cannot be run.
     """
     path = given or folder.absolute().parent / MODEL
     if not path.is_file():
-        raise FileProblem(path, "does not exist", "name the ONNX file of the bundle's network with --model")
+        raise FileProblem(path, "is no file" if path.exists() else "does not exist", WAY_OUT)
+    check_model(verify(folder), path)
     return path
 
 

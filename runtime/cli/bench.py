@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.cli.common import Answer, CommandError, write_json
+from runtime.cli.common import Answer, CommandError
 from runtime.cli.models import refuse
 
 
@@ -25,7 +25,8 @@ class SortKey(StrEnum):
 
 Peers = Annotated[bool, typer.Option("--peers", help="beside every other runtime that is installed")]
 OnlyPeer = Annotated[
-    list[str] | None, typer.Option("--peer", metavar="NAME", help="beside this one; may be repeated")
+    list[str] | None,
+    typer.Option("--peer", metavar="NAME", help="beside this one, which must be there; may be repeated"),
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="threads to use (as the bundle is built)")
@@ -52,6 +53,8 @@ Save = Annotated[Path | None, typer.Option("--save", help="write the result to t
 
 FEWEST_RUNS = 20
 """Runs of each contender, however short the time is that was given."""
+NAMED = 3
+"""Bundles that a message names."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def bench_folder(path: Path, options: Options, form: Answer) -> None:
 
     folder = bundle_folder(path)
     if folder is None:
-        raise CommandError(f"{path} is no bundle: it has no manifest.json, nor has {path / 'bundle'}")
+        raise CommandError(_no_bundle(path))
     if options.kernels:
         _bench_kernels(folder, options, form)
     else:
@@ -105,19 +108,81 @@ def bench_folder(path: Path, options: Options, form: Answer) -> None:
         _bench_peers(folder, options, form)
 
 
+def _no_bundle(path: Path) -> str:
+    """What is wrong with a folder that holds no bundle, and where below there are some."""
+    missing = f"{path} is no bundle: it has no manifest.json, nor has {path / 'bundle'}"
+    below = sorted(each.parent for each in path.glob("*/bundle/manifest.json"))
+    if below:
+        return f"{missing}; name one of {', '.join(map(str, below[:NAMED]))}{', …' if below[NAMED:] else ''}"
+    return f"{missing}; `onepath build` makes one of a .space file or of a .onnx file"
+
+
+def refuse_for_file(path: Path, options: Options) -> None:
+    """End with a message where a file is named that is no space, or an option that is about bundles.
+
+    Raises:
+        CommandError: it is a model that another program exported, or a part of a bundle; or an option was given.
+    """
+    if path.suffix.lower() == ".onnx":
+        build, bench = f"onepath build {path}", f"onepath bench runs/{path.stem}"
+        raise CommandError(f"{path} is a model, and bundles are timed: first `{build}`, then `{bench}`")
+    if path.is_file() and (path.parent / "manifest.json").is_file():
+        raise CommandError(f"{path} is a part of a bundle: name the folder, {path.parent}")
+    if options.given:
+        raise CommandError(
+            f"{options.given[0]} is for bundles: name the folder, such as runs/{path.stem}/bundle"
+        )
+
+
+def _wanted_peers(options: Options) -> tuple[str, ...]:
+    """The names of the peers that were asked for.
+
+    Raises:
+        UnknownPeer: a name that there is not.
+        CommandError: one that was named is not installed.
+    """
+    from runtime.peers import PEERS, absence
+    from runtime.peers import peer as peer_of
+
+    named = tuple(dict.fromkeys(options.peer or ()))
+    for name in named:
+        if reason := absence(peer_of(name)):
+            raise CommandError(f"--peer {name}: {reason}")
+    return tuple(dict.fromkeys([*named, *[each.NAME for each in PEERS if options.peers]]))
+
+
+def _outputs(options: Options, schema: str) -> None:
+    """Check the files that are to be written, before anything is measured.
+
+    Raises:
+        FileProblem: one cannot be written there, or would replace something else.
+    """
+    from runtime.files import SVG, checked_output, json_kind
+
+    inputs = [path for path in (options.model, options.table) if path is not None]
+    if options.plot:
+        checked_output(options.plot, SVG, inputs=inputs, force=True)
+        inputs.append(options.plot)
+    if options.save:
+        checked_output(options.save, json_kind("such a result", schema), inputs=inputs, force=True)
+
+
 def _bench_peers(folder: Path, options: Options, form: Answer) -> None:
     from dataclasses import asdict
 
     from runtime import device
     from runtime.bench import Subject, measure
-    from runtime.bench_text import benchmark_lines
+    from runtime.bench_text import benchmark_lines, left_out
     from runtime.bench_turns import USUAL_TIMING, Timing
-    from runtime.benchmark import write_benchmark
+    from runtime.benchmark import SCHEMA, write_benchmark
     from runtime.bundle_bench import model_of
     from runtime.console import Console
-    from runtime.peers import PEERS
+    from runtime.files import json_document
 
-    names = tuple(options.peer or ()) or tuple(peer.NAME for peer in PEERS if options.peers)
+    names = _wanted_peers(options)
+    if not names:
+        refuse({"--model": options.model}, "goes with --peers, --peer NAME or --kernels")
+    _outputs(options, SCHEMA)
     model = model_of(folder, options.model) if names else None
     subject = Subject(folder, model, names, machine=device.description())
     timing = USUAL_TIMING if options.seconds is None else Timing(runs=FEWEST_RUNS, seconds=options.seconds)
@@ -125,9 +190,12 @@ def _bench_peers(folder: Path, options: Options, form: Answer) -> None:
     if options.save:
         write_benchmark(options.save, result)
     if form is Answer.JSON:
-        write_json(asdict(result))
+        print(json_document(asdict(result), SCHEMA), end="")
     else:
         print("\n".join(benchmark_lines(result)))
+    failed = [name for name in options.peer or () if name in result.left_out]
+    if failed:
+        raise CommandError(f"--peer {failed[0]}: {left_out(result, failed[0])}")
 
 
 def _bench_kernels(folder: Path, options: Options, form: Answer) -> None:
@@ -135,14 +203,15 @@ def _bench_kernels(folder: Path, options: Options, form: Answer) -> None:
 
     from runtime.bundle_bench import kernels_of_bundle
     from runtime.console import Console
-    from runtime.files import write_atomic
+    from runtime.files import json_document, write_atomic
     from runtime.kernel_bench.measure import measure_kernels
     from runtime.kernel_bench.plot import roofline_svg
-    from runtime.kernel_bench.rows import write_report
+    from runtime.kernel_bench.rows import SCHEMA, write_report
     from runtime.kernel_bench.text import report_lines
 
     peers = {"--peers": options.peers or None, "--peer": options.peer, "--seconds": options.seconds}
     refuse(peers, "does not go with --kernels, which has its own comparison")
+    _outputs(options, SCHEMA)
     given, placement = kernels_of_bundle(
         folder, options.model, options.table, options.threads, options.core_numbers
     )
@@ -152,7 +221,7 @@ def _bench_kernels(folder: Path, options: Options, form: Answer) -> None:
     if options.plot:
         write_atomic(options.plot, roofline_svg(report))
     if form is Answer.JSON:
-        write_json(asdict(report))
+        print(json_document(asdict(report), SCHEMA), end="")
     else:
         print("\n".join(report_lines(report, options.sort or SortKey.TIME)))
 
@@ -161,9 +230,15 @@ def core_numbers(text: str) -> tuple[int, ...]:
     """The numbers in `0,1`.
 
     Raises:
-        CommandError: it does not hold numbers alone.
+        CommandError: it does not hold numbers alone, or one of them twice.
     """
     parts = text.split(",")
     if not all(part.isdecimal() and len(part) < 5 for part in parts):
         raise CommandError(f"--cores {text}: write the numbers of cores, as in 0,1")
-    return tuple(map(int, parts))
+    numbers = tuple(map(int, parts))
+    twice = next((number for number in numbers if numbers.count(number) > 1), None)
+    if twice is not None:
+        raise CommandError(
+            f"--cores {text}: core {twice} is named twice; each thread needs a core of its own"
+        )
+    return numbers

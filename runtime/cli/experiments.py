@@ -14,7 +14,6 @@ from runtime.cli.common import (
     NO,
     Answer,
     AnswerFormat,
-    CommandError,
     SpaceFile,
     SpaceName,
     command,
@@ -255,11 +254,8 @@ def bench(
             "is for .space files, and this is a folder",
         )
         benches.bench_folder(file, options, form)
-    elif options.given:
-        raise CommandError(
-            f"{options.given[0]} is for bundles: name the folder, such as runs/{file.stem}/bundle"
-        )
     else:
+        benches.refuse_for_file(file, options)
         _go(open_run(file, out, target, search, space, overrides, arch, records), "bench", not resume, form)
 
 
