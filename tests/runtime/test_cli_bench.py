@@ -158,7 +158,10 @@ def other_model(folder: Path, name: str) -> Path:
 @pytest.mark.parametrize("options", [["--peer", "onnxruntime"], ["--kernels"]], ids=["peers", "kernels"])
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("weights", "its answers differ from the bundle's by "), ("input", "it takes ?x4x9x7, and the bundle 1x3x9x7")],
+    [
+        ("weights", "its answers differ from the bundle's by "),
+        ("input", "it takes ?x4x9x7, and the bundle 1x3x9x7"),
+    ],
 )
 def test_another_network_is_refused(
     built: Path, tmp_path: Path, options: list[str], name: str, message: str
