@@ -21,12 +21,20 @@ from runtime import device
 from runtime.bench import Subject, measure
 from runtime.benchmark import Benchmark, KernelRow, kernel_row, read_benchmark
 from runtime.bundle import Bundle, Manifest, Tensor
-from runtime.checked_bundle import Build, Reference, bundle_target, torch_answers, write_checked
+from runtime.checked_bundle import (
+    Build,
+    Reference,
+    bundle_target,
+    output_kind,
+    torch_answers,
+    write_checked,
+)
 from runtime.data.dataset import Split
 from runtime.events import read_events
 from runtime.files import read_json
 from runtime.measure import compile_untuned, probe_noise, roofline, time_calls, time_untuned
 from runtime.report.history import history_of
+from runtime.report.summary import Summary, summary_of
 from runtime.report.values import History, MixedChoice, Report
 from runtime.stages import BENCH, MODEL, SEARCH_RESULT, WEIGHTS, Run
 from runtime.train import read_weights
@@ -77,6 +85,7 @@ def _manifest(run: Run, table: LatencyTable) -> Manifest:
         Tensor((1, *network.graph.type.sizes), "NC"),
         labels,
         described,
+        output_kind(network),
         architecture=to_json(run.architecture()),
         provenance={
             "source_sha256": run.sha("source.space"),
@@ -150,30 +159,33 @@ def _kernel_rows(
 def report_of(run: Run) -> Report:
     """Everything that the report shows."""
     experiment, network = run.experiment, run.network()
+    searched = _history(run.folder / "search/search.jsonl") if run.searched else History()
     return Report(
         title=f"{experiment.space.name} on {experiment.target.name}",
         network=network,
         benchmark=read_benchmark(run.folder / BENCH),
+        table=run.table(run.tuning_file),
         source=Path(experiment.source.name).name,
         data=run.data.name,
         space_size=Counter(experiment.space).size(),
-        cap_ms=_cap(run),
+        cap_ms=searched.caps.get(f"latency on {experiment.target.name}"),
         target=experiment.target.name,
         mixed=_mixed(run, network),
-        search=_history(run.folder / "search/search.jsonl") if run.searched else History(),
+        search=searched,
         training=_history(run.folder / "train/train.jsonl"),
         notes=run.data.notes,
     )
 
 
+def summary(run: Run) -> Summary:
+    """The network found, layer by layer, with the latencies of the table that its bundle was built with."""
+    network = run.network()
+    return summary_of(network, _mixed(run, network), run.table(run.tuning_file))
+
+
 def _result(run: Run) -> dict[str, Any]:
     """What the search found, where the architecture is a search's."""
     return read_json(run.folder / SEARCH_RESULT, "onepath.search/1") if run.searched else {}
-
-
-def _cap(run: Run) -> float | None:
-    cap = _result(run).get("cap_ms")
-    return None if cap is None else float(cap)
 
 
 def _mixed(run: Run, network: Network) -> tuple[MixedChoice, ...]:

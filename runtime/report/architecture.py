@@ -74,13 +74,13 @@ def _block(
 ) -> list[Shape]:
     middle, width = x + step / 2, min(step - 6, 58)
     if layer.output is None:
-        title = f"{_place(layer)}: {layer.title}"
+        title = f"{layer.place}: {layer.title}"
         return [rectangle(middle - width / 2, base - SKIPPED, width, SKIPPED, "skipped", 5, title),
                 label(middle + 4, base - SKIPPED / 2, "skip", "faint", "middle", turned=True)]  # fmt: skip
     size = layer.output[1] if len(layer.output) == 3 else 1
     height = LOWEST + (TALLEST - LOWEST) * math.log2(size + 1) / math.log2(largest + 1)
     css = "fixed" if layer.choice is None else _WINDOWS.get(layer.window, "w7" if layer.window else "w1")
-    title = f"{_place(layer)}: {layer.title}, gives {shape(layer.output)}, {count(layer.macs)} MACs"
+    title = f"{layer.place}: {layer.title}, gives {shape(layer.output)}, {count(layer.macs)} MACs"
     text = initials(names[layer.title]) if layer.choice else layer.title.partition(" + ")[0]
     result = [
         rectangle(middle - width / 2, base - height, width, height, f"block {css}", 5, title),
@@ -92,10 +92,6 @@ def _block(
     if len(layer.output) == 3:
         result.append(label(middle, base + 31, shape(layer.output[1:]), "faint", "middle"))
     return result
-
-
-def _place(layer: Layer) -> str:
-    return layer.choice.name if layer.choice else "fixed"
 
 
 def _cells(

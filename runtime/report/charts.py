@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from runtime.picture.shapes import Picture, Shape, circle, label, line, polygon, polyline, rectangle
+from runtime.report.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axes, spread
 from runtime.report.numbers import figures, milliseconds, percent, seconds, ticks
 
-WIDTH, HEIGHT = 500.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 16.0, 34.0
 WIDE = 1040.0
 GLYPH = 7.4
 """The width of a bold figure, about: an SVG cannot ask its font."""
 
 
-Placement = Callable[[float, float], tuple[float, float]]
-"""From a step and a value to a place in the picture."""
-
-
 @dataclass(frozen=True)
 class Course:
-    """One measure over the steps. `limit` is drawn as a dashed line with `limit_name`."""
+    """One measure over the steps. `limit` is drawn as a dashed line with `limit_name`.
+
+    `stairs` holds each value until the next one; `dots` are single values that are drawn beside the line.
+    """
 
     key: str
     title: str
@@ -30,57 +29,49 @@ class Course:
     limit: float | None = None
     limit_name: str = ""
     from_zero: bool = False
+    stairs: bool = False
+    dots: tuple[tuple[float, float], ...] = ()
+    x_name: str = "step"
 
 
 def course_picture(course: Course) -> Picture:
     """A line with its axes; the last value stands at its end."""
+    every = [*course.points, *course.dots]
     xs, ys = [x for x, _ in course.points], [y for _, y in course.points]
-    every = [*ys, *([course.limit] if course.limit is not None else [])]
-    low, high = (0.0 if course.from_zero else min(every)), max(every)
-    margin = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    low, high = (low if course.from_zero else low - margin), high + margin
-    first, last = min(xs), max(max(xs), min(xs) + 1)
+    first, last = min(x for x, _ in every), max(x for x, _ in every)
+    high = [y for _, y in every] + ([course.limit] if course.limit is not None else [])
+    axes = Axes((first, max(last, first + 1)), spread(high, course.from_zero), course.x_name, whole=True)
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = (x - first) / (last - first) * (WIDTH - LEFT - RIGHT)
-        return LEFT + across, HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
-    shapes = _grid(at, low, high, first, last)
-    line_points = [at(x, y) for x, y in course.points]
-    floor = HEIGHT - BOTTOM
-    shapes.append(polygon([(line_points[0][0], floor), *line_points, (line_points[-1][0], floor)], "area"))
-    shapes.append(polyline(line_points, "course"))
-    if course.limit is not None:
-        y = at(first, course.limit)[1]
-        shapes.append(line(LEFT, y, WIDTH - RIGHT, y, "limit"))
-        shapes.append(label(LEFT + 6, y - 5, course.limit_name, "limit-label"))
-    shapes.append(circle(*line_points[-1], 3.5, "end", f"step {xs[-1]:g}: {figures(ys[-1])} {course.unit}"))
-    shapes.append(
-        _last_value(line_points[-1], ys[-1], None if course.limit is None else at(first, course.limit)[1])
-    )
+    shapes, floor = axes.shapes(), HEIGHT - BOTTOM
+    shapes += [circle(*axes.at(*dot), 2.2, "dot") for dot in course.dots]
+    points = [axes.at(*point) for point in (_stairs(course.points) if course.stairs else course.points)]
+    if course.dots:
+        shapes.append(label(LEFT, TOP - 5, "line: the best so far; grey: each one judged", "faint"))
+    else:
+        shapes.append(polygon([(points[0][0], floor), *points, (points[-1][0], floor)], "area"))
+    shapes.append(polyline(points, "course"))
+    limit_y = None if course.limit is None else axes.at(first, course.limit)[1]
+    if limit_y is not None:
+        shapes.append(line(LEFT, limit_y, WIDTH - RIGHT, limit_y, "limit"))
+        shapes.append(label(LEFT + 6, limit_y - 5, course.limit_name, "limit-label"))
+    where = f"{course.x_name} {xs[-1]:g}: {figures(ys[-1])} {course.unit}"
+    shapes.append(circle(*points[-1], 3.5, "end", where))
+    shapes.append(_last_value(points[-1], ys[-1], limit_y))
     text = f"From {figures(ys[0])} to {figures(ys[-1])} {course.unit} in {len(ys)} points."
     return Picture(course.key, course.title, text.replace("  ", " "), WIDTH, HEIGHT, tuple(shapes))
+
+
+def _stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    corners = [(after[0], before[1]) for before, after in pairwise(points)]
+    return [points[0], *(place for step in zip(corners, points[1:], strict=True) for place in step)]
 
 
 def _last_value(place: tuple[float, float], value: float, limit_y: float | None) -> Shape:
     """The last value, over the line's end, or under it where the frame or the limit is in the way."""
     x, y = place
     under = y < TOP + 22 or (limit_y is not None and y - 26 < limit_y < y)
-    return label(x - 6, y + 18 if under else y - 9, figures(value), "value", "end")
-
-
-def _grid(at: Placement, low: float, high: float, first: float, last: float) -> list[Shape]:
-    shapes: list[Shape] = []
-    for value in ticks(low, high):
-        _, y = at(first, value)
-        shapes.append(line(LEFT, y, WIDTH - RIGHT, y, "grid"))
-        shapes.append(label(LEFT - 8, y + 4, f"{value:g}", "faint", "end"))
-    for value in ticks(first, last, 5):
-        if value == int(value):
-            shapes.append(label(at(value, low)[0], HEIGHT - BOTTOM + 17, f"{value:,.0f}", "faint", "middle"))
-    shapes.append(line(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "axis"))
-    shapes.append(label(WIDTH - RIGHT, HEIGHT - 3, "step", "faint", "end"))
-    return shapes
+    text = f"{value:,.0f}" if value == int(value) else figures(value)
+    return label(x - 6, y + 18 if under else y - 9, text, "value", "end")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from runtime.benchmark import Benchmark, KernelRow
 from runtime.peers import PEERS
 from runtime.picture.shapes import Picture, rectangle
 from runtime.report.architecture import architecture_picture
-from runtime.report.charts import Bar, Course, course_picture, latency_picture, stages_picture
-from runtime.report.layers import describe, layers_of, shape
+from runtime.report.charts import Bar, latency_picture, stages_picture
+from runtime.report.layers import describe, shape
 from runtime.report.numbers import (
     apart,
     count,
@@ -25,7 +25,9 @@ from runtime.report.numbers import (
     seconds,
     times,
 )
-from runtime.report.values import History, Point, Report
+from runtime.report.search_part import SearchPart, search_part, training_pictures
+from runtime.report.summary import HEADER, summary_cells, summary_of
+from runtime.report.values import Report
 
 PEER_TITLES = {peer.NAME: peer.TITLE for peer in PEERS}
 _UNITS = {"_gflops": "GFLOP/s", "_gb_s": "GB/s", "_mb": "MB", "_ms": "ms", "_bytes": "B", "_s": "s"}
@@ -84,7 +86,10 @@ class Page:
     warnings: tuple[str, ...]
     architecture: Picture
     has_choices: bool
-    search: tuple[Picture, ...]
+    layer_words: str
+    layer_header: tuple[str, ...]
+    layers: tuple[tuple[str, ...], ...]
+    search: SearchPart
     training: tuple[Picture, ...]
     latency: Picture
     latency_words: str
@@ -99,16 +104,20 @@ def page_of(report: Report) -> Page:
     """The page of a report."""
     bench = report.benchmark
     stages = tuple(bench.stages_s.items())
+    summary = summary_of(report.network, report.mixed, report.table)
     total = sum(bench.stages_s.values()) or 1.0
     return Page(
         title=report.title,
         subtitle=_subtitle(report),
         tiles=tuple(_tiles(report)),
         warnings=(*_warnings(bench), *report.notes),
-        architecture=architecture_picture(layers_of(report.network, report.mixed), report.mixed),
+        architecture=architecture_picture(summary.layers, report.mixed),
         has_choices=bool(report.mixed),
-        search=tuple(course_picture(course) for course in _search_courses(report)),
-        training=tuple(course_picture(course) for course in _training_courses(report.training)),
+        layer_words=_layer_words(report),
+        layer_header=HEADER,
+        layers=tuple(summary_cells(summary)),
+        search=search_part(report.search, report.mixed),
+        training=training_pictures(report.training),
         latency=latency_picture(_latency_bars(bench), report.cap_ms),
         latency_words=_latency_words(bench),
         kernels=tuple(_kernel_lines(bench.kernels)),
@@ -163,32 +172,13 @@ def _warnings(bench: Benchmark) -> list[str]:
     return found
 
 
-def _series(points: Sequence[Point], name: str) -> tuple[tuple[float, float], ...]:
-    return tuple((point.step, value) for point in points if (value := getattr(point, name)) is not None)
-
-
-def _search_courses(report: Report) -> list[Course]:
-    points = report.search.points
-    accuracy = tuple((step, 100 * value) for step, value in _series(points, "accuracy"))
-    courses = [
-        Course("search-loss", "Loss of sampled paths", "", _series(points, "loss")),
-        Course("search-accuracy", "Accuracy of sampled paths, %", "%", accuracy),
-        Course(
-            "search-latency", "Expected latency, ms", "ms", _series(points, "expected_latency_ms"), report.cap_ms,
-            f"cap {milliseconds(report.cap_ms)}" if report.cap_ms is not None else "", True,
-        ),
-        Course("search-entropy", "Indecision: entropy, 1 is undecided", "", _series(points, "entropy"), from_zero=True),
-    ]  # fmt: skip
-    return [course for course in courses if len(course.points) > 1]
-
-
-def _training_courses(history: History) -> list[Course]:
-    accuracy = tuple((step, 100 * value) for step, value in _series(history.points, "accuracy"))
-    courses = [
-        Course("training-loss", "Loss on training images", "", _series(history.points, "loss")),
-        Course("training-accuracy", "Accuracy on training images, %", "%", accuracy),
-    ]
-    return [course for course in courses if len(course.points) > 1]
+def _layer_words(report: Report) -> str:
+    words = "A layer is a decision, or a kernel that was not searched. MACs and parameters are exact"
+    if report.table is None:
+        return f"{words}; without a latency table there are no times."
+    return (
+        f"{words}; the time is that of the layer's kernels by the table of the bundle, their calls included."
+    )
 
 
 def _latency_bars(bench: Benchmark) -> list[Bar]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def figures(value: float, digits: int = 3) -> str:
@@ -41,7 +41,7 @@ def apart(error: float) -> str:
 
 def count(value: float) -> str:
     """A count with a prefix: `2.73 M`."""
-    for factor, prefix in _PREFIXES:
+    for factor, prefix in PREFIXES:
         if abs(value) >= factor:
             return f"{figures(value / factor)}{_NO_BREAK}{prefix}"
     return f"{value:,.0f}"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from compiler.derive import derive
 from compiler.ir.graph import SpaceGraph
+from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model
 from compiler.passes.flatten import mixed_nodes
 from compiler.pricing import inference_plan
+from compiler.target import Target
 from dsl.source import Source
 from runtime.benchmark import Benchmark, PeerResult, kernel_row
 from runtime.experiment import load_experiment
-from runtime.report.values import History, MixedChoice, Point, Report
+from runtime.report.values import History, Judged, MixedChoice, Point, Pruned, Report, Snapshot
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+LATENCY = "latency on host"
 SAMPLE = "sample"
 """A space of this folder, so that the golden page does not follow the examples."""
 
@@ -46,28 +51,102 @@ def sample(name: str = SAMPLE) -> Report:
         for path, value in node.candidates[choice.chosen].choices
     }
     network = derive(flat, choices)
+    measured = benchmark(network)
     return Report(
         title=name,
         network=network,
-        benchmark=benchmark(network),
+        benchmark=measured,
+        table=table(measured),
         source=f"{name}.space",
         data="Fashion-MNIST",
         target="host (znver5, 1 thread)",
         space_size=1_234_567_890,
         cap_ms=0.3,
         mixed=mixed,
-        search=History(tuple(_point(step) for step in range(0, 401, 10))),
+        search=_history(mixed),
         training=History(tuple(Point(235 * n, 2 / (1 + n), 1 - 0.5 / (1 + n)) for n in range(1, 9))),
         notes=("Fashion-MNIST was not found; <digits> & co. stand in for it.",),
     )
+
+
+def _history(mixed: tuple[MixedChoice, ...]) -> History:
+    """A search that undecided candidates leave one by one, and networks that are judged behind it."""
+    evaluations = [_judged(number) for number in range(60)]
+    caps = {LATENCY: 0.3, "macs": 5.5e6}
+    best = 0.0
+    for place, each in enumerate(evaluations):
+        best = max(best, each.score if _under(each, caps) else 0.0)
+        evaluations[place] = dataclasses.replace(each, best=best)
+    front = [each for each in evaluations if not any(_better(other, each) for other in evaluations)]
+    return History(
+        points=tuple(_point(step) for step in range(0, 401, 10)),
+        snapshots=tuple(_snapshot(mixed, step) for step in range(0, 401, 20)),
+        pruned=tuple(_pruned(mixed)),
+        evaluations=tuple(evaluations),
+        front=tuple(front),
+        found=max((each for each in front if _under(each, caps)), key=lambda each: each.score),
+        caps=caps,
+    )
+
+
+def _judged(number: int) -> Judged:
+    cost = 0.18 + 0.2 * (0.5 + 0.5 * math.sin(2.4 * number)) + 0.001 * (number % 7)
+    score = 0.9 - 0.06 * (0.42 - cost) / 0.24 - 0.05 * (0.5 + 0.5 * math.cos(1.7 * number))
+    return Judged(score, {LATENCY: cost, "macs": 1.9e7 * cost + 1e5 * (number % 5)})
+
+
+def _under(judged: Judged, caps: dict[str, float]) -> bool:
+    return all(judged.costs[name] <= cap for name, cap in caps.items())
+
+
+def _better(one: Judged, other: Judged) -> bool:
+    pairs = [(one.costs[name], other.costs[name]) for name in other.costs]
+    return one != other and one.score >= other.score and all(mine <= its for mine, its in pairs)
+
+
+def _snapshot(mixed: tuple[MixedChoice, ...], step: int) -> Snapshot:
+    """From uniform to what the search ended with."""
+    share = step / 400
+    return Snapshot(
+        step,
+        {
+            choice.name: {
+                label: share * last + (1 - share) / len(choice.labels)
+                for label, last in zip(choice.labels, choice.probabilities, strict=True)
+            }
+            for choice in mixed
+        },
+    )
+
+
+def _pruned(mixed: tuple[MixedChoice, ...]) -> Iterator[Pruned]:
+    total = sum(len(choice.labels) for choice in mixed)
+    for place, choice in enumerate(mixed):
+        if len(choice.labels) > 2:
+            total -= 1
+            label = choice.labels[choice.chosen - 1]
+            yield Pruned(100 + 30 * place, choice.name, label, 0.0041, 0.01, len(choice.labels) - 1, total)
 
 
 def _point(step: int) -> Point:
     wave = 0.05 * math.sin(step / 13)
     fade = math.exp(-step / 120)
     return Point(
-        step, 0.5 + 1.8 * fade + wave, 0.88 - 0.7 * fade + wave / 3, 0.27 + 0.12 * fade, 0.2 + 0.8 * fade
+        step,
+        0.5 + 1.8 * fade + wave,
+        0.88 - 0.7 * fade + wave / 3,
+        0.2 + 0.8 * fade,
+        {LATENCY: 0.27 + 0.12 * fade, "macs": 5e6 + 2e6 * fade},
+        {LATENCY: 0.4 * fade, "macs": 0.0},
     )
+
+
+def table(measured: Benchmark) -> LatencyTable:
+    """The latency table that knows the sample's kernels as they were measured."""
+    entries = {row.signature: Entry(row.time_ms, 1.1, True, "") for row in measured.kernels}
+    noise = MeasuredNoise(0.4, 0.0, 1.04, False)
+    target = Target("host", "znver5", "x86_64-unknown-linux-gnu").to_json()
+    return LatencyTable(target, "a processor", "0.27", entries, Model(0.004, 0.0004, 0.1, ()), "", noise)
 
 
 def benchmark(network: object) -> Benchmark:

@@ -14,11 +14,10 @@ import sample_report
 
 from runtime.files import FileProblem
 from runtime.report.content import page_of
-from runtime.report.history import history_of
 from runtime.report.layers import initials, layers_of, short_labels
 from runtime.report.numbers import apart, count, figures, microseconds, milliseconds, seconds, ticks, times
 from runtime.report.page import render, write_report
-from runtime.report.values import History, MixedChoice, Point, Report
+from runtime.report.values import History, MixedChoice, Report
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +98,13 @@ def test_a_report_without_search_training_peers_and_kernels_stands(report: Repor
         prediction_error=None, untuned_tvm_latency_p50_ms=None, machine={}, noise={}, versions={},
     )  # fmt: skip
     page = page_of(
-        dataclasses.replace(report, benchmark=bare, search=History(), training=History(), cap_ms=None)
+        dataclasses.replace(
+            report, benchmark=bare, search=History(), training=History(), cap_ms=None, table=None
+        )
     )
-    assert (page.search, page.training, page.kernels, page.stages) == ((), (), (), None)
+    assert page.search.empty
+    assert (page.training, page.kernels, page.stages) == ((), (), None)
+    assert {row[4] for row in page.layers} == {"-"}
     assert [tile.name for tile in page.tiles] == ["Latency, median", "MACs"]
 
 
@@ -110,16 +113,6 @@ def test_doubts_are_said_at_the_top(report: Report) -> None:
     warnings = page_of(dataclasses.replace(report, benchmark=bench)).warnings
     assert "noisy" in warnings[0]
     assert "bundle and torch differ by 2.0e-02" in warnings[1]
-
-
-def test_events_become_points() -> None:
-    epochs = [{"event": "epoch", "step": 10 * n, "loss": 1.0, "accuracy": 0.5, "lr": 0.1} for n in range(3)]
-    assert [point.step for point in history_of(epochs).points] == [0, 10, 20]
-    steps = [{"event": "architecture", "step": n, "loss": n % 2, "expected_ms": 2.0} for n in range(1, 161)]
-    points = history_of([*epochs, *steps, {"event": "result"}]).points
-    assert len(points) == 80
-    assert points[-1] == Point(160, 0.5, None, 2.0, None)
-    assert history_of([]).points == ()
 
 
 def test_skipped_layers_keep_their_place(report: Report) -> None:
