@@ -10,6 +10,7 @@ import typer
 
 from runtime.cli import (
     architectures,
+    board,
     bundles,
     costs,
     editor,
@@ -60,6 +61,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     spaces.sample,
     experiments.run,
     *experiments.STAGE_COMMANDS,
+    board.tensorboard,
     machine.doctor,
     editor.lsp,
 )

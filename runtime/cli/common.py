@@ -147,6 +147,7 @@ _EXPECTED = (
     ("runtime.records", "RecordsProblem"),
     ("runtime.search.options", "SearchProblem"),
     ("runtime.targets", "UnsupportedTarget"),
+    ("runtime.tensorboard.files", "NoTensorBoard"),
     ("runtime.tune", "NothingMeasured"),
     ("runtime.workers", "WorkerFailed"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,10 @@ Given = Annotated[Path | None, typer.Option("--arch", help="an architecture file
 RecordsFile = Annotated[
     Path | None, typer.Option("--records", help="the records database; default one per user")
 ]
+Board = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="DIR", help="write TensorBoard's event files there meanwhile"),
+]
 Resume = Annotated[
     bool, typer.Option("--resume/--restart", help="go on where it stopped, or do this stage anew")
 ]
@@ -63,19 +68,43 @@ def open_run(
     return Run(experiment, RunFolder(out or Path("runs") / stem), Console(), records, given)
 
 
-def _go(run: Run, until: str, force: bool, form: Answer) -> None:
+def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = None) -> None:
     """Run up to a stage, print its answer, and end with 1 where the network breaks a limit."""
     from runtime.answers import answer, broken_limits
     from runtime.pipeline import run_until
 
-    run_until(run, until, force)
+    with _shown_in(board, run):
+        run_until(run, until, force)
     payload = answer(run, until)
+    if until == "report":
+        payload |= _layers(run, form)
     write_answer(payload, form)
     broken = broken_limits(run) if until != "profile" else []
     for message in broken:
         typer.echo(f"onepath: {message}", err=True)
     if broken:
         raise typer.Exit(NO)
+
+
+def _shown_in(board: Path | None, run: Run) -> AbstractContextManager[None]:
+    """What the run logs goes to TensorBoard, too, where a folder for that is named."""
+    if board is None:
+        return nullcontext()
+    from runtime.tensorboard.follow import followed
+
+    return followed(run.folder.path, board, run.progress.note)
+
+
+def _layers(run: Run, form: Answer) -> dict[str, object]:
+    """The network layer by layer: printed as a table over the answer, or part of it in JSON."""
+    from runtime.assemble import summary
+    from runtime.report.summary import summary_lines
+
+    found = summary(run)
+    if form is Answer.JSON:
+        return {"layers": found.describe()}
+    print("\n".join([*summary_lines(found), ""]))
+    return {}
 
 
 @command
@@ -88,12 +117,14 @@ def run(
     overrides: Override = None,
     arch: Given = None,
     records: RecordsFile = None,
+    board: Board = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and do nothing")] = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Run the whole pipeline into one folder: profile, search, derive, train, export, tune, build, bench, report.
 
-    A stage whose inputs did not change is skipped; one that was interrupted goes on where it stopped.
+    A stage whose inputs did not change is skipped; one that was interrupted goes on where it stopped. At the end
+    stands the network layer by layer: what was chosen, its latency by the table, MACs and parameters.
 
     Example: onepath run examples/quickstart.space --set 'train.budget=60 s'
     """
@@ -101,7 +132,7 @@ def run(
     if dry_run:
         _print_plan(this, form)
     else:
-        _go(this, "report", False, form)
+        _go(this, "report", False, form, board)
 
 
 def _print_plan(run: Run, form: Answer) -> None:
@@ -154,11 +185,12 @@ def stage_command(stage: str) -> Callable[..., None]:
         overrides: Override = None,
         arch: Given = None,
         records: RecordsFile = None,
+        board: Board = None,
         resume: Resume = True,
         form: AnswerFormat = Answer.TEXT,
     ) -> None:
         run = open_run(file, out, target, search, space, overrides, arch, records)
-        _go(run, stage, not resume, form)
+        _go(run, stage, not resume, form, board)
 
     run_to_stage.__name__ = stage
     run_to_stage.__doc__ = STAGE_HELP[stage]

@@ -15,7 +15,19 @@ from runtime.cli import app
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 QUICKSTART = str(EXAMPLES / "quickstart.space")
 STAGES = ("profile", "search", "derive", "train", "export", "tune", "build", "bench")
-COMMANDS = ("check", "fmt", "explain", "show", "count", "cost", "sample", "run", *STAGES, "doctor")
+COMMANDS = (
+    "check",
+    "fmt",
+    "explain",
+    "show",
+    "count",
+    "cost",
+    "sample",
+    "run",
+    *STAGES,
+    "tensorboard",
+    "doctor",
+)
 GROUPS = (
     ("bundle", "run"),
     ("bundle", "verify"),
@@ -119,7 +131,7 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
         "from runtime.cli import main\n"
         f"sys.argv = ['onepath', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
-        "heavy = {'torch', 'tvm', 'networkx', 'numpy', 'onnx', 'scipy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'tvm', 'networkx', 'numpy', 'onnx', 'scipy', 'tensorboard'} & set(sys.modules)\n"
         "sys.exit(f'{code}, imported {heavy}' if code or heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
