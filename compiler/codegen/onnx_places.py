@@ -94,6 +94,7 @@ def _take_ranges(
 ) -> None:
     """The operator that takes these places along some dimensions of ONNX's."""
     cut = {axis: part for axis, part in ranges.items() if part != range(sizes[axis])}
+    ranges = ranges if reader.ours else cut
     steps = {part.step for part in cut.values()}
     channels = 1 + channel_axis(len(sizes) - 1)
     if not cut and not reader.ours:
@@ -101,6 +102,14 @@ def _take_ranges(
     elif set(ranges) == {channels} and len(ranges[channels]) > 0 and steps <= {1}:
         part = ranges[channels]
         reader.add(source, "slice", [operand], {"start": part.start, "stop": part.stop})
+    elif len(sizes) == 4 and channels in cut and set(cut) <= {1, 2, 3} and len(cut[channels]) > 0:
+        part = cut[channels]
+        if part.step != 1:
+            raise reader.refuse(source, f"every {part.step} channels cannot be cut out")
+        reader.add(source, "slice", [operand], {"start": part.start, "stop": part.stop}, part="channels")
+        rest = {axis: places for axis, places in cut.items() if axis != channels}
+        cut_sizes = (sizes[0], len(part), *sizes[2:])
+        _take_ranges(reader, source, reader.values[source.output[0]], cut_sizes, rest)
     elif len(sizes) == 4 and set(ranges) <= {2, 3} and steps <= {1}:
         rows, columns = (ranges.get(axis, range(sizes[axis])) for axis in (2, 3))
         edges = (rows.start, columns.start, sizes[2] - rows.stop, sizes[3] - columns.stop)
@@ -109,7 +118,9 @@ def _take_ranges(
     elif len(sizes) == 4 and set(ranges) == {2, 3} and len(steps) == 1:
         _take_every(reader, source, operand, ranges, steps.pop())
     else:
-        raise reader.refuse(source, "only channels, or rows and columns, can be cut out")
+        raise reader.refuse(
+            source, "only channels, rows and columns can be cut out, and of both of the latter every so many"
+        )
 
 
 def _take_every(

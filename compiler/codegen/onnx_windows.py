@@ -155,18 +155,51 @@ def pool_rule(op: str) -> Rule:
             whole = "global_pool" if op == "avg_pool" else "global_max_pool"
             reader.add(source, whole, [operand], form="pixel")
         else:
-            reader.add(source, op, [operand], _window(axes) | _ceil_mode(reader, source, axes))
+            _add_pool(reader, source, op, axes)
 
     return rule
 
 
-def _ceil_mode(reader: Reader, source: onnx.NodeProto, axes: Sequence[Axis]) -> dict[str, Value]:
-    """Whether the last window reaches beyond the end, where the padding after is what it is before."""
+def _add_pool(reader: Reader, source: onnx.NodeProto, op: str, axes: Sequence[Axis]) -> None:
+    """A pool; with more padding at one end than at the other, one with the same at both, and cut to size.
+
+    Padding counts neither as a largest value nor in a mean, so that a window which sees more of it gives the same.
+    """
+    operand, ceil = reader.operand(source), _ceil_mode(reader, axes)
+    if ceil is not None:
+        reader.add(source, op, [operand], _window(axes) | ceil)
+        return
+    padded = [_padded(axis) for axis in axes]
+    if None in padded:
+        pads = [[axis.before, axis.after] for axis in axes]
+        raise reader.refuse(
+            source, f"pads of {pads[0]} down and {pads[1]} across are not supported for such a pool"
+        )
+    evened = [axis for axis in padded if axis is not None]
+    reader.add(source, op, [operand], _window(evened), part="padded")
+    first = [(even.before - axis.before) // axis.stride for even, axis in zip(evened, axes, strict=True)]
+    last = [
+        even.extent - skipped - axis.extent for even, skipped, axis in zip(evened, first, axes, strict=True)
+    ]
+    edges = {"top": first[0], "left": first[1], "bottom": last[0], "right": last[1]}
+    reader.add(source, "crop", [reader.values[source.output[0]]], edges)
+
+
+def _padded(axis: Axis) -> Axis | None:
+    """The axis with so much padding at both ends that its windows are among those, at most half of the window."""
+    for padding in range(axis.before, axis.kernel // 2 + 1, axis.stride):
+        even = replace(axis, before=padding, after=padding, ceil=False)
+        if even.extent - (padding - axis.before) // axis.stride >= axis.extent:
+            return even
+    return None
+
+
+def _ceil_mode(reader: Reader, axes: Sequence[Axis]) -> dict[str, Value] | None:
+    """Whether the last window reaches beyond the end, with the padding before at both ends; None where neither fits."""
     for ceil in (axes[0].ceil,) if reader.ours else (False, True):
         if all(axis.even(ceil).extent == axis.extent for axis in axes):
             return {"ceil_mode": True} if ceil else {}
-    pads = [[axis.before, axis.after] for axis in axes]
-    raise reader.refuse(source, f"pads of {pads[0]} down and {pads[1]} across are not supported for pools")
+    return None
 
 
 def _mean_with_padding(reader: Reader, source: onnx.NodeProto, axes: Sequence[Axis]) -> None:

@@ -208,6 +208,11 @@ WINDOWS = [
     (one("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1]), ["avg_pool"]),
     (one("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1), ["depthwise"]),
     (one("AveragePool", kernel_shape=[3, 3], pads=[0, 0, 1, 1], count_include_pad=1), ["depthwise"]),
+    (one("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), ["max_pool", "crop"]),
+    (one("MaxPool", kernel_shape=[2, 2], pads=[1, 0, 0, 1]), ["max_pool", "crop"]),
+    (one("MaxPool", kernel_shape=[2, 2], auto_pad="SAME_UPPER"), ["max_pool", "crop"]),
+    (one("MaxPool", kernel_shape=[5, 4], strides=[1, 2], pads=[0, 0, 2, 1]), ["max_pool", "crop"]),
+    (one("AveragePool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), ["avg_pool", "crop"]),
     (one("AveragePool", kernel_shape=[8, 10]), ["global_pool"]),
     (one("AveragePool", kernel_shape=[9, 11], pads=[0, 0, 1, 1]), ["global_pool"]),
     (one("MaxPool", kernel_shape=[8, 10], strides=[5, 5]), ["global_max_pool"]),
@@ -218,6 +223,29 @@ WINDOWS = [
 def test_windows_with_padding_on_one_side(nodes: list[onnx.NodeProto], ops: list[str]) -> None:
     constants = {"w": weight(4, 6, 3, 3), "d": weight(6, 1, 2, 2)}
     assert kept(other(nodes, constants, (1, 6, 8, 10), 4), (1, 6, 8, 10)) == ops
+
+
+SLICES = [
+    ((1, 2, 3), (1, 2, 3), (4, 7, 9), (1, 1, 1), ["slice", "crop"]),
+    ((1, 3), (0, 1), (3, -1), (1, 1), ["slice", "crop"]),
+    ((1, 2, 3), (2, 0, 0), (6, 100, 100), (1, 1, 1), ["slice"]),
+    ((0, 2), (0, 1), (1, 5), (1, 1), ["crop"]),
+    ((1, 2, 3), (1, 0, 0), (5, 8, 10), (1, 2, 2), ["slice", "resize"]),
+]
+
+
+@pytest.mark.parametrize(("axes", "starts", "ends", "steps", "ops"), SLICES)
+def test_a_slice_cuts_channels_rows_and_columns(
+    axes: tuple[int, ...],
+    starts: tuple[int, ...],
+    ends: tuple[int, ...],
+    steps: tuple[int, ...],
+    ops: list[str],
+) -> None:
+    constants = {
+        name: np.array(given) for name, given in zip("seat", (starts, ends, axes, steps), strict=True)
+    }
+    assert kept(other(one("Slice", *"seat"), constants, (1, 6, 8, 10), 4), (1, 6, 8, 10)) == ops
 
 
 CONSTANTS = [
