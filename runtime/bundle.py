@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,6 +34,8 @@ from runtime.files import FileProblem, canonical_json, read_bytes, read_json, wr
 RUNTIME_LIBRARIES = {"tvm_ffi": "libtvm_ffi.so", "tvm": "libtvm_runtime.so"}
 """The package each library lies in, under `lib/`."""
 DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi")
+NetworkOutput = Literal["logits", "probabilities", "values"]
+"""What the output is: scores of classes before and after softmax, or anything else."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ class Tensor:
 class Manifest:
     """What a bundle says of itself.
 
-    `preprocessing` is that of the data set (`scale`, `mean`, `std` a channel); `architecture` the
-    architecture file; `provenance` hashes, seeds and revisions; `numerical_check` the largest relative
-    error against the reference, and on how many images.
+    `output_kind` says how its runner shows the output; `preprocessing` is that of the data set (`scale`,
+    `mean`, `std` a channel); `architecture` the architecture file; `provenance` hashes, seeds and revisions;
+    `numerical_check` the largest relative error against the reference, and on how many images.
     """
 
     network: str
@@ -80,6 +82,7 @@ class Manifest:
     output: Tensor
     labels: tuple[str, ...]
     preprocessing: dict[str, Any]
+    output_kind: NetworkOutput = "values"
     architecture: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     numerical_check: dict[str, Any] = field(default_factory=dict)
@@ -212,6 +215,9 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         FileProblem: it is missing, damaged, of another version, or lacks a field.
     """
+    wrong = checks.wrong_folder(folder)
+    if wrong:
+        raise FileProblem(folder, *wrong)
     path = folder / "manifest.json"
     payload = read_json(path, SCHEMA)
     try:
@@ -222,6 +228,18 @@ def read_manifest(folder: Path) -> Manifest:
     if missing:
         raise FileProblem(path, f"does not list {', '.join(sorted(missing))}", "build the bundle again")
     return manifest
+
+
+def refuse_inside_bundle(folder: Path) -> None:
+    """Refuse to build in a bundle, or below one: its files are compared with its manifest.
+
+    Raises:
+        FileProblem: the folder, or one above it, is a bundle.
+    """
+    path = folder.resolve()
+    for each in (path, *path.parents):
+        if all((each / name).is_file() for name in ("manifest.json", "model.so", "runner.py")):
+            raise FileProblem(folder, f"is inside of the bundle {each}", "choose another folder with --out")
 
 
 def digest(bundle: Bundle) -> str:

@@ -18,10 +18,14 @@ from compiler.target import Target
 from runtime.bench import cores
 from runtime.bench_contender import Contender
 from runtime.benchmark import relative_error
-from runtime.bundle import Bundle, BundleTarget, Manifest, needed_features, write_bundle
+from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, needed_features, write_bundle
 from runtime.measure import compile_plan
 
 Array = np.ndarray[Any, Any]
+UNCHANGED = ("identity", "dropout", "flatten")
+"""Operators whose values are those of their operand."""
+BOUNDED = ("sigmoid", "hsigmoid", "tanh")
+"""Activations behind which a vector's values are no logits."""
 CHECK_LIMIT = 1e-4
 """The largest relative error between a bundle and its reference for the bundle to be written."""
 
@@ -121,3 +125,19 @@ def bundle_target(target: Target) -> BundleTarget:
     features = needed_features(sorted(processor_features(target.cpu, target.triple)), checked_here=True)
     machine = target.triple.split("-")[0]
     return BundleTarget(target.name, target.cpu, target.triple, machine, target.threads, features)
+
+
+def output_kind(network: Network) -> NetworkOutput:
+    """What the output is, by the graph: a vector of several values is a classifier's, unless its end says otherwise.
+
+    It is of probabilities behind softmax, and of logits behind whatever does not bound each value by itself.
+    """
+    graph = network.graph
+    if len(graph.type.sizes) != 1 or graph.type.sizes[0] < 2:
+        return "values"
+    node = graph[graph.output]
+    while node.op in UNCHANGED:
+        node = graph[node.inputs[0]]
+    if node.op == "softmax":
+        return "probabilities" if len(node.type.sizes) == 1 else "values"
+    return "values" if node.op in BOUNDED else "logits"

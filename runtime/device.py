@@ -7,8 +7,6 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,24 +133,6 @@ def cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(psutil.cpu_count() or 1))
-
-
-@contextmanager
-def kept_to(wanted: Sequence[int]) -> Iterator[None]:
-    """Keep this process, and those that it starts, to some processors for a while; where it cannot be, do nothing.
-
-    Raises:
-        OSError: they are not there.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, wanted)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def cpu_flags() -> frozenset[str]:

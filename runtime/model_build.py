@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,18 @@ from compiler.passes.chains import chain_kernels
 from compiler.passes.fold import Array, for_inference
 from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
-from runtime.bundle import Bundle, Manifest, Tensor
-from runtime.checked_bundle import Build, Reference, answers, bundle_target, torch_answers, write_checked
+from runtime.bundle import Bundle, Manifest, Tensor, refuse_inside_bundle
+from runtime.checked_bundle import (
+    Build,
+    Reference,
+    answers,
+    bundle_target,
+    output_kind,
+    torch_answers,
+    write_checked,
+)
 from runtime.console import Progress, Silent, announced
-from runtime.files import folder_lock, sha256_file, write_atomic
+from runtime.files import LOCK, folder_lock, sha256_file, write_atomic
 from runtime.latency_table import write_table
 from runtime.peers import onnxruntime
 from runtime.profiler import WINNER_TRIALS, profile
@@ -103,26 +112,54 @@ def build_model(
         OnnxProblem: the model cannot be read; the message names the node.
         NothingMeasured, CannotPrice, WorkerFailed: kernels cannot be compiled or run.
         WrongAnswers: the compiled model disagrees; nothing is written.
-        RecordsProblem, FileProblem: the database or the folder cannot be used.
+        RecordsProblem, FileProblem: the database or the folder cannot be used, or another writes to the folder.
     """
     said = progress or Silent()
+    refuse_inside_bundle(folder)
     with announced(said, "read"):
         model = read(path, input_sizes)
         said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")
-    table = None
-    if trials != 0:
-        with announced(said, "tune"):
-            table = tune_model(model, target, trials, budget_s, records, said)
-    with announced(said, "build"):
-        exported = model_bytes(to_onnx(model.network, model.weights))
-        build = build_of(model, target, table)
-        reference = reference_of(model, target.threads)
-        if not _differs(reference.outputs):
-            said.note("its outputs are the same for different inputs: that they agree says little")
-        bundle = write_checked(folder / "bundle", build, _manifest(model, target, table), reference)
-        _write_others(folder, exported, target, table)
-        said.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
+    with _held(folder):
+        table = None
+        if trials != 0:
+            with announced(said, "tune"):
+                table = tune_model(model, target, trials, budget_s, records, said)
+        with announced(said, "build"):
+            bundle = _write(model, target, table, folder, said)
     return BuiltModel(bundle, model.plan, table)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the folder as its one writer; where the build fails, the folders that were made for it go again."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    held = False
+    try:
+        with folder_lock(folder):
+            held = True
+            yield
+    except BaseException:
+        if held and made:
+            (folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                for each in made:
+                    each.rmdir()
+        raise
+
+
+def _write(
+    model: Model, target: Target, table: LatencyTable | None, folder: Path, progress: Progress
+) -> Bundle:
+    """Compile and check the bundle, and write it with what stands beside it."""
+    exported = model_bytes(to_onnx(model.network, model.weights))
+    build = build_of(model, target, table)
+    reference = reference_of(model, target.threads)
+    if not _differs(reference.outputs):
+        progress.note("its outputs are the same for different inputs: that they agree says little")
+    bundle = write_checked(folder / "bundle", build, _manifest(model, target, table), reference)
+    _write_others(folder, exported, target, table)
+    progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
+    return bundle
 
 
 def tune_model(
@@ -194,6 +231,7 @@ def _manifest(model: Model, target: Target, table: LatencyTable | None) -> Manif
         Tensor((1, *output), LAYOUTS[len(output)]),
         (),
         {},
+        output_kind(model.network),
         architecture=to_json(Architecture(model.network.name, model.network.choices)),
         provenance={
             "model": model.path.name,
@@ -206,12 +244,11 @@ def _manifest(model: Model, target: Target, table: LatencyTable | None) -> Manif
 def _write_others(folder: Path, exported: bytes, target: Target, table: LatencyTable | None) -> None:
     """What stands beside the bundle; a table that an earlier build left is not this one's."""
     tuning = folder / "tuning" / f"{target.name}.json"
-    with folder_lock(folder):
-        write_atomic(folder / "model.onnx", exported)
-        if table is None:
-            tuning.unlink(missing_ok=True)
-        else:
-            write_table(tuning, table)
+    write_atomic(folder / "model.onnx", exported)
+    if table is None:
+        tuning.unlink(missing_ok=True)
+    else:
+        write_table(tuning, table)
 
 
 def answer(built: BuiltModel) -> dict[str, Any]:

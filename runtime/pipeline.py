@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
+from runtime.bundle import refuse_inside_bundle
 from runtime.console import announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
@@ -59,10 +60,11 @@ def run_until(run: Run, until: str = "report", force: bool = False) -> None:
     tune) from its last one, any other from its beginning.
 
     Raises:
-        FileProblem: another run writes to the folder, or a file cannot be written.
+        FileProblem: another run writes to the folder, it is inside of a bundle, or a file cannot be written.
         Whatever a stage raises; what was finished before stays.
     """
     wanted = stages_of(run, until)
+    refuse_inside_bundle(run.folder.path)
     check_possible(run, wanted)
     with folder_lock(run.folder.path):
         _keep_source(run)

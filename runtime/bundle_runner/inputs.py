@@ -9,13 +9,27 @@ import numpy as np
 
 from runtime.bundle_runner.manifest import BundleProblem
 
+NPY_MAGIC = b"\x93NUMPY"
+"""How every .npy file begins."""
+
+
+def begins_as_npy(path: Path) -> bool:
+    """Whether a file begins as numpy's arrays do.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(NPY_MAGIC)) == NPY_MAGIC
+
 
 def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """The inputs in a file, `[N, 1, ...]`, float32 and preprocessed.
+    """The inputs in a file, `[N, 1, ...]`, float32, finite and preprocessed.
 
     Raises:
         BundleProblem: the file cannot be read, or does not fit the network.
     """
+    _check_file(path)
     values = _read_array(path) if path.suffix == ".npy" else _read_image(path, manifest)
     wanted = tuple(manifest["input"]["shape"][1:])
     if values.dtype == np.uint8:
@@ -26,11 +40,22 @@ def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
         raise BundleProblem(
             f"{path} is {values.dtype}; give float32 as the network takes it, or uint8 pixels"
         )
+    if not np.isfinite(values).all():
+        raise BundleProblem(f"{path} holds values that are not finite (NaN or infinity)")
     if values.shape == wanted:
         values = values[None]
     if values.shape[1:] != wanted:
         raise BundleProblem(f"{path} is {list(values.shape)}, and the network takes {list(wanted)}")
     return np.ascontiguousarray(values)[:, None]
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise BundleProblem(f"{path} is a folder; name an image or a .npy array")
+    if not path.exists():
+        raise BundleProblem(f"{path} does not exist")
+    if path.suffix == ".npz":
+        raise BundleProblem(f"{path} may hold several arrays; give one as .npy (numpy.save)")
 
 
 def _channels_first(pixels: np.ndarray[Any, Any], wanted: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -56,10 +81,12 @@ def preprocess(pixels: np.ndarray[Any, Any], manifest: dict[str, Any]) -> np.nda
 
 def _read_array(path: Path) -> np.ndarray[Any, Any]:
     try:
+        if not begins_as_npy(path):
+            raise BundleProblem(f"{path} is no .npy array: it does not begin as those of numpy.save do")
         # Mapped, so that a header which promises more than the file holds costs nothing.
         values: np.ndarray[Any, Any] = np.load(path, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError) as problem:
-        raise BundleProblem(f"{path} is no .npy array ({problem})") from None
+        raise BundleProblem(f"{path} is no .npy array of numbers ({problem})") from None
     return values
 
 

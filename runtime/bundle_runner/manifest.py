@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 import platform
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         BundleProblem: a file is missing, damaged or changed, or the manifest is of another version.
     """
+    wrong = wrong_folder(folder)
+    if wrong:
+        raise BundleProblem(f"{folder} {'; '.join(wrong)}")
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         content = {key: value for key, value in manifest.items() if key != "checksum"}
@@ -39,6 +43,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (KeyError, TypeError, AttributeError):
         raise BundleProblem(f"{folder}/manifest.json lists no files; build the bundle again") from None
     return content
+
+
+def wrong_folder(folder: Path) -> tuple[str, str] | None:
+    """What a path without a manifest is, and what to do; None where there is one."""
+    if os.path.isfile(folder / "manifest.json"):
+        return None
+    if os.path.isfile(folder / "bundle" / "manifest.json"):
+        return "is the folder of a run", f"name the bundle in it: {folder / 'bundle'}"
+    if not os.path.exists(folder):
+        return "does not exist", "name the folder of a bundle"
+    return "is no bundle: it has no manifest.json", "name the folder of a bundle"
 
 
 def check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
@@ -93,8 +108,8 @@ def placement(
     Raises:
         BundleProblem: more threads than it was built for or than cores are given, or cores that there are not.
     """
-    chosen = tuple(dict.fromkeys(cores or ()))
-    count = (min(built, len(chosen)) if chosen else built) if threads is None else threads
+    chosen = () if cores is None else _distinct(cores)
+    count = (min(built, len(chosen)) if chosen else built) if threads is None else _whole("threads", threads)
     if count < 1:
         raise BundleProblem(f"{count} threads are asked for; give at least 1")
     if count > built:
@@ -105,10 +120,36 @@ def placement(
         )
     if chosen and len(chosen) < count:
         raise BundleProblem(f"{count} threads on {len(chosen)} of the cores; name as many cores as threads")
-    if chosen and not hasattr(os, "sched_setaffinity"):
-        raise BundleProblem("this system offers no pinning to cores; leave the cores out")
-    absent = sorted(set(chosen) - os.sched_getaffinity(0)) if chosen else []
-    if absent:
-        allowed = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
-        raise BundleProblem(f"core {absent[0]} is not among those this process may use: {allowed}")
+    if chosen:
+        _check_permitted(chosen)
     return count, chosen
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise BundleProblem(f"{name}: {value!r} is no whole number") from None
+
+
+def _distinct(cores: Any) -> tuple[int, ...]:
+    """The cores that were named: at least one, and none twice."""
+    if isinstance(cores, str) or not hasattr(cores, "__iter__"):
+        raise BundleProblem(f"cores: {cores!r} is no list of numbers; give some as in (0, 1)")
+    chosen = tuple(_whole("cores", core) for core in cores)
+    if not chosen:
+        raise BundleProblem("an empty list of cores is given; name one or more, or leave the cores out")
+    twice = [core for core in chosen if chosen.count(core) > 1]
+    if twice:
+        raise BundleProblem(f"core {twice[0]} is named twice; two threads would share it")
+    return chosen
+
+
+def _check_permitted(cores: tuple[int, ...]) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        raise BundleProblem("this system offers no pinning to cores; leave the cores out")
+    permitted = os.sched_getaffinity(0)
+    absent = sorted(set(cores) - permitted)
+    if absent:
+        allowed = ", ".join(map(str, sorted(permitted)))
+        raise BundleProblem(f"core {absent[0]} is not among those this process may use: {allowed}")

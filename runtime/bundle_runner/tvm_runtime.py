@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from runtime.bundle_runner.manifest import BundleProblem
 
+LIBRARIES = ("libtvm_ffi.so", "libtvm_runtime.so")
 ALIGNMENT = 64
 """TVM's kernels read inputs with aligned vector loads: a misaligned buffer crashes."""
 
@@ -60,9 +62,10 @@ class Runtime:
     def __init__(self, folder: Path) -> None:
         if "tvm_ffi" in sys.modules:
             raise BundleProblem("this process has loaded TVM already; run the bundle in a process of its own")
+        ffi, runtime = (_library(folder / name) for name in LIBRARIES)
         try:
-            self._ffi = ctypes.CDLL(str(folder / "libtvm_ffi.so"), ctypes.RTLD_GLOBAL)
-            ctypes.CDLL(str(folder / "libtvm_runtime.so"), ctypes.RTLD_GLOBAL)
+            self._ffi = ctypes.CDLL(str(ffi), ctypes.RTLD_GLOBAL)
+            ctypes.CDLL(str(runtime), ctypes.RTLD_GLOBAL)
         except OSError as problem:
             raise BundleProblem(f"TVM's runtime libraries cannot be loaded: {problem}") from None
         self._get = self.function("ffi.ModuleGetFunction")
@@ -131,6 +134,39 @@ class Runtime:
             raise BundleProblem(f"TVM: {message.strip()}")
 
 
+def _library(path: Path) -> Path:
+    """A runtime library, or its equal that this process has loaded from another bundle: a second one would end it.
+
+    Raises:
+        BundleProblem: another version of it is loaded.
+    """
+    for line in memory_map():
+        loaded = Path(line.split(maxsplit=5)[-1])
+        if loaded.name.startswith(path.name):
+            if loaded.name == path.name and _same_content(loaded, path):
+                return loaded
+            raise BundleProblem(
+                f"this process has loaded another version of TVM's runtime ({loaded}); run the bundle in a "
+                "process of its own"
+            )
+    return path
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other) or one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
+
+
+def memory_map() -> list[str]:
+    """What Linux says of the memory of this process, a range a line; nothing elsewhere."""
+    try:
+        return Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return []
+
+
 def _view(argument: Any) -> AnyValue:
     if isinstance(argument, AnyValue):
         return argument
@@ -153,11 +189,10 @@ def use_huge_pages() -> None:
     system does not offer it, nothing changes.
     """
     try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
         advise = ctypes.CDLL(None).madvise
     except (OSError, AttributeError):
         return
-    for line in lines:
+    for line in memory_map():
         bounds, permissions, _, _, inode, *_ = line.split()
         start, stop = (int(bound, 16) for bound in bounds.split("-"))
         start, stop = -(-start // _HUGE_PAGE) * _HUGE_PAGE, stop // _HUGE_PAGE * _HUGE_PAGE

@@ -20,24 +20,34 @@ Folder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder of a 
 @command
 def run(
     bundle: Folder,
-    inputs: Annotated[list[str], typer.Argument(metavar="ARRAY.npy|IMAGE.png", help="what to classify")],
+    inputs: Annotated[list[str], typer.Argument(metavar="ARRAY.npy|IMAGE.png", help="what to run it on")],
     threads: Threads = None,
     cores: Cores = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.npy", help="write the outputs, as the network gives them"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the file of --out")] = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Run a bundle on images or arrays by its own runner, which needs numpy and TVM's runtime libraries only.
 
     Images and uint8 arrays are preprocessed as the manifest says; float32 arrays are given to the network as they are.
+    A classifier's labels are printed with their probabilities, of any other output its shape, figures and first values.
 
     Example: onepath bundle run runs/quickstart/bundle shirt.png --threads 1 --cores 0
+
+    Example: onepath bundle run runs/model/bundle x.npy --out y.npy
     """
     from runtime.bundle import run_bundle
 
     options = [f"--threads={threads}"] if threads is not None else []
     options += [f"--cores={','.join(map(str, core_numbers(cores)))}"] if cores is not None else []
+    options += [f"--out={out}"] if out is not None else []
+    options += ["--force"] if force else []
     options += ["--json"] if form is Answer.JSON else []
-    code, out, errors = run_bundle(bundle, [*options, "--", *inputs])
-    sys.stdout.write(out)
+    code, answer, errors = run_bundle(bundle, [*options, "--", *inputs])
+    sys.stdout.write(answer)
     sys.stderr.write(errors)
     if code:
         raise typer.Exit(code)

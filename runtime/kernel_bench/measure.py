@@ -15,6 +15,7 @@ from compiler.latency import LatencyTable
 from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime import device
+from runtime.bundle_runner.pinning import kept_to
 from runtime.console import Progress, Silent
 from runtime.kernel_bench.elsewhere import LayerTimes
 from runtime.kernel_bench.layers import PROGRAMS, NoLayers, layer_times
@@ -94,7 +95,7 @@ def measure_kernels(given: Kernels, placement: Placement, progress: Progress | N
         CannotPrice, WorkerFailed: kernels cannot be compiled or run; the message says why.
         Unsupported: a kernel that no template writes.
     """
-    with device.kept_to(placement.cores):
+    with kept_to(placement.cores):
         return _measure_kernels(given, placement, progress or Silent())
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,10 @@ import pytest
 import tiny_model
 from PIL import Image
 
-from runtime.bundle import needed_features, run_bundle, verify, write_bundle
-from runtime.bundle_runner.command import softmax
+from runtime.bundle import needed_features, refuse_inside_bundle, run_bundle, verify, write_bundle
 from runtime.bundle_runner.inputs import read_input
 from runtime.bundle_runner.manifest import BundleProblem, placement, read_manifest
+from runtime.bundle_runner.outputs import softmax
 from runtime.bundle_runner.source import runner_source
 from runtime.files import FileProblem, write_json
 
@@ -93,6 +94,8 @@ def test_it_runs_where_only_numpy_is(made: Path, tmp_path: Path, image: np.ndarr
         (np.array([{}]), "is no .npy array"),
         (b"\x93NUMPY\x01\x00" + b"\xff" * 40, "is no .npy array"),
         (b"", "is no .npy array"),
+        (b"1 2 3", "is no .npy array: it does not begin as those of numpy.save do"),
+        (np.full((2, 8, 8), np.nan, np.float32), "holds values that are not finite"),
     ],
 )
 def test_wrong_input_is_a_message(made: Path, tmp_path: Path, array: Any, message: str) -> None:
@@ -106,6 +109,18 @@ def test_wrong_input_is_a_message(made: Path, tmp_path: Path, array: Any, messag
     assert error.startswith("error: ")
     assert message in error
     assert "Traceback" not in error
+    assert "allow_pickle" not in error
+
+
+def test_a_missing_input_is_a_message(made: Path, tmp_path: Path) -> None:
+    for name, message in (
+        ("a.npy", "a.npy does not exist"),
+        ("", "is a folder; name"),
+        ("a.png", "a.png does"),
+    ):
+        code, _, error = run_bundle(made, [str(tmp_path / name)])
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
 
 
 def test_images_are_fitted(tmp_path: Path) -> None:
@@ -169,6 +184,27 @@ def test_a_bundle_may_be_reached_through_a_link(made: Path, tmp_path: Path) -> N
     assert verify(tmp_path / "latest")
 
 
+def test_what_is_no_bundle_is_said_with_the_way_to_one(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle").symlink_to(made)
+    for read, problem in ((verify, FileProblem), (read_manifest, BundleProblem)):
+        with pytest.raises(
+            problem, match=f"is the folder of a run; name the bundle in it: {tmp_path}/bundle"
+        ):
+            read(tmp_path)
+        with pytest.raises(problem, match=r"nowhere:? does not exist"):
+            read(tmp_path / "nowhere")
+        with pytest.raises(problem, match="is no bundle: it has no manifest"):
+            read(made / "runner.py")
+
+
+def test_nothing_is_built_inside_of_a_bundle(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(made)
+    for folder in (made, made / "deep" / "down", tmp_path / "link" / "new"):
+        with pytest.raises(FileProblem, match="is inside of the bundle"):
+            refuse_inside_bundle(folder)
+    refuse_inside_bundle(made.parent)
+
+
 def test_a_processor_without_a_feature_is_told(made: Path, tmp_path: Path) -> None:
     target = dataclasses.replace(tiny_model.manifest().target, features=("sse2", "avx1024f"))
     write_bundle(tmp_path / "b", made / "model.so", tiny_model.manifest(target=target))
@@ -222,13 +258,11 @@ def test_the_runner_is_one_file_without_a_package() -> None:
 
 LOAD = """
 import sys
-from pathlib import Path
 import numpy as np
 sys.path.insert(0, sys.argv[1])
-import os
 from runner import load
-model = load(Path(sys.argv[1]), threads=1, cores=(int(sys.argv[2]),))
-print(model.run(np.ones((1, 2, 8, 8), np.float32)).argmax(), *os.sched_getaffinity(0))
+model = load(sys.argv[1], threads=1, cores=(int(sys.argv[2]),))
+print(model.run(np.ones((1, 2, 8, 8), np.float32)).argmax())
 """
 
 
@@ -237,7 +271,7 @@ def test_threads_and_cores_are_set_where_it_is_loaded(made: Path) -> None:
     command = [sys.executable, "-B", "-c", LOAD, str(made), str(core)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     best = tiny_model.expected(np.ones((1, 2, 8, 8), np.float32)).argmax()
-    assert done.stdout.split() == [str(best), str(core)]
+    assert done.stdout.split() == [str(best)]
 
 
 @pytest.mark.parametrize(
@@ -265,4 +299,21 @@ def test_more_threads_want_more_cores() -> None:
     assert placement(4, None, cores[:1]) == (1, tuple(cores[:1]))
     assert placement(4, 2) == (2, ())
     with pytest.raises(BundleProblem, match="2 threads on 1 of the cores"):
-        placement(4, 2, cores[:1] * 2)
+        placement(4, 2, cores[:1])
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "message"),
+    [
+        (None, (), "an empty list of cores is given"),
+        (None, (0, 0), "core 0 is named twice"),
+        (None, 1, "cores: 1 is no list of numbers"),
+        (None, "01", "cores: '01' is no list of numbers"),
+        (None, (0.5,), "cores: 0.5 is no whole number"),
+        (None, (-1,), "core -1 is not among those"),
+        ("2", None, "threads: '2' is no whole number"),
+    ],
+)
+def test_what_is_no_placement_is_a_message(threads: Any, cores: Any, message: str) -> None:
+    with pytest.raises(BundleProblem, match=re.escape(message)):
+        placement(4, threads, cores)

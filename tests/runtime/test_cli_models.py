@@ -32,7 +32,17 @@ def test_a_model_is_built_and_its_bundle_runs(tmp_path: Path, monkeypatch: pytes
     np.save("x.npy", np.ones((3, 9, 7), np.float32))
     code, out, _ = run_bundle(Path("runs/small/bundle"), ["x.npy", "--json"])
     assert code == 0
-    assert len(json.loads(out)["predictions"][0]) == 3
+    (guesses,) = json.loads(out)["predictions"]
+    assert len(guesses) == 3
+    options = ["bundle", "run", "runs/small/bundle", "x.npy", "--out", "y.npy", "--format", "json"]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 0, done.output
+    written = np.load("y.npy")
+    assert written.shape == (1, 5)
+    assert written.sum() == pytest.approx(1, abs=1e-5), "the network's own probabilities"
+    assert guesses[0]["probability"] == pytest.approx(float(written.max()), abs=1e-6)
+    done = CliRunner().invoke(app, ["bundle", "run", "runs/small", "x.npy"])
+    assert (done.exit_code, "the bundle in it: runs/small/bundle" in done.stderr) == (2, True)
 
 
 def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Path) -> None:
@@ -40,6 +50,7 @@ def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Pat
     from runtime.bundle_runner.manifest import BundleProblem
 
     np.save(tmp_path / "x.npy", np.ones((3, 9, 7), np.uint8))
+    (tmp_path / "x.png").touch()
     manifest = {"input": {"shape": [1, 3, 9, 7]}, "preprocessing": {}}
     for name in ("x.npy", "x.png"):
         with pytest.raises(BundleProblem, match="does not say how they become the network's input"):
@@ -85,3 +96,15 @@ def test_what_a_space_does_not_take_is_said(options: list[str], setting: str, tm
     done = call(tmp_path / "s.space", *options)
     assert done.exit_code == 2
     assert setting in done.stderr
+
+
+def test_nothing_is_built_inside_of_a_bundle(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for name in ("manifest.json", "model.so", "runner.py"):
+        (bundle / name).touch()
+    (tmp_path / "s.space").write_text(SPACE)
+    for file in ("s.space", "small.onnx"):
+        done = call(tmp_path / file, "--out", bundle / "new")
+        assert (done.exit_code, "is inside of the bundle" in done.stderr) == (2, True)
+    assert not (bundle / "new").exists()

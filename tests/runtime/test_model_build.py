@@ -17,6 +17,7 @@ from compiler.passes.fuse import fuse
 from runtime import device, model_build
 from runtime.bundle import verify
 from runtime.checked_bundle import WrongAnswers
+from runtime.files import FileProblem, folder_lock
 from runtime.model_build import build_model, read, reference_of
 from runtime.peers import onnxruntime
 from tests.compiler.codegen.light_models import light_model
@@ -71,6 +72,7 @@ def test_without_trials_nothing_is_measured(tmp_path: Path) -> None:
     assert manifest.numerical_check["reference"] == "onnxruntime"
     assert manifest.numerical_check["max_relative_error"] < 1e-5
     assert (manifest.input.shape, manifest.output.shape) == ((1, 3, 9, 7), (1, 5))
+    assert manifest.output_kind == "probabilities"
     written, _ = from_onnx(read_model(out / "model.onnx"))
     assert [call.kernel.signature for call in fuse(written).calls] == [
         call.kernel.signature for call in built.plan.calls
@@ -114,6 +116,35 @@ def test_wrong_answers_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(WrongAnswers, match=r"differs from that of onnxruntime by 9.99e-04"):
         build_model(saved(tmp_path, small_model()), device.host(), tmp_path / "out", trials=0)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_use_keeps_its_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(model_build, "write_checked", lambda *given: pytest.fail("it was not to be reached"))
+    monkeypatch.setattr("runtime.files.LOCK_WAIT_S", 0.01)
+    with folder_lock(out), pytest.raises(FileProblem, match="is in use by process"):
+        build_model(saved(tmp_path, small_model()), device.host(), out, trials=0)
+    assert out.is_dir()
+
+
+def test_a_failed_build_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: object) -> None:
+        raise WrongAnswers("no")
+
+    monkeypatch.setattr(model_build, "write_checked", fails)
+    path = saved(tmp_path, small_model())
+    (tmp_path / "out").mkdir()
+    for out in (tmp_path / "out", tmp_path / "new" / "deep"):
+        with pytest.raises(WrongAnswers):
+            build_model(path, device.host(), out, trials=0)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "small.onnx"]
+
+
+def test_no_model_is_built_inside_of_a_bundle(tmp_path: Path) -> None:
+    for name in ("manifest.json", "model.so", "runner.py"):
+        (tmp_path / name).touch()
+    with pytest.raises(FileProblem, match="is inside of the bundle"):
+        build_model(tmp_path / "small.onnx", device.host(), tmp_path / "bundle", trials=0)
 
 
 def test_what_is_not_supported_is_named_and_leaves_nothing(tmp_path: Path) -> None:

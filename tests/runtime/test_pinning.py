@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.bundle_runner.pinning import spread
-from runtime.device import kept_to
+from runtime.bundle_runner.pinning import kept_to, spread
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or not os.path.isdir("/proc/self/task"),

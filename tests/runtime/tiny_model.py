@@ -63,6 +63,7 @@ def manifest(**changes: Any) -> Manifest:
         "output": Tensor((1, 3), "NC"),
         "labels": ("ant", "bee", "<cat>"),
         "preprocessing": {"scale": 1 / 255, "mean": [0.5, 0.5], "std": [0.25, 0.25]},
+        "output_kind": "logits",
     }
     return Manifest(**{**given, **changes})
 
