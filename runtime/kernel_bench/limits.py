@@ -23,6 +23,8 @@ PEAK_RUNS = 6000
 READ_BYTES = 8 << 30
 """What each thread reads of a level in all."""
 FEWEST_READS = 40
+OUTSIDE_L2 = 3
+"""Of what is this many times as large as the L2, read again and again from start to end, nothing stays in it."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,31 @@ def measure_limits(target: Target, threads: int) -> Limits:
     Raises:
         WorkerFailed: the measuring code could not be run.
     """
-    single = replace(target, threads=1)
-    shared = last_cache_bytes()
-    sizes = {L2: target.l2_bytes * threads} | ({L3: shared} if shared > target.l2_bytes * threads else {})
+    single, shared = replace(target, threads=1), last_cache_bytes()
+    sizes = cache_sizes(target.l2_bytes * threads, shared)
     with Workers(1, threads) as workers:
         peak = _together(
             workers.all, {"do": "peak", "target": single.to_json(), "repeats": PEAK_RUNS}, "gflops"
         )
-        levels = [Level(name, size, _read(workers.all, single, size // 2)) for name, size in sizes.items()]
+        levels = [
+            Level(name, size, _read(workers.all, single, read_bytes(size, sizes[L2])))
+            for name, size in sizes.items()
+        ]
         levels.append(Level(MEMORY, 0, _read(workers.all, single, max(MEMORY_BYTES, 4 * shared))))
     return Limits(threads, peak, tuple(levels))
+
+
+def cache_sizes(l2_bytes: int, last_bytes: int) -> dict[str, int]:
+    """The sizes of the caches by level, of all threads' together; an L3 that is smaller than the L2 is none."""
+    return {L2: l2_bytes} | ({L3: last_bytes} if last_bytes > l2_bytes else {})
+
+
+def read_bytes(size_bytes: int, l2_bytes: int) -> int:
+    """How much is read of a cache: half of it, but of a large one no more than what surely lies outside of the L2.
+
+    A virtual machine states the L3 of a processor that it shares with others, and has but a part of it.
+    """
+    return min(size_bytes // 2, OUTSIDE_L2 * l2_bytes)
 
 
 def _read(workers: Sequence[Worker], target: Target, size_bytes: int) -> float:

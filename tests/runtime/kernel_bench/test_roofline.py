@@ -8,6 +8,7 @@ import pytest
 
 from compiler.kernel import Kernel, parse
 from compiler.target import Target
+from runtime.kernel_bench.limits import cache_sizes, read_bytes
 from runtime.kernel_bench.operations import operations
 from runtime.kernel_bench.reasons import NEEDS_REASON, reason_of
 from runtime.kernel_bench.roofline import bound_of
@@ -47,6 +48,14 @@ def test_values_come_from_the_level_that_holds_them_together() -> None:
     wide = bound_of(WIDE, LIMITS, 0)
     assert wide.value_bytes == 2 * 4 * 24 * 112 * 112
     assert wide.values.name == "L3"
+
+
+def test_a_level_is_read_where_it_surely_is() -> None:
+    mib = 1 << 20
+    assert cache_sizes(mib, 32 * mib) == {"L2": mib, "L3": 32 * mib}
+    assert cache_sizes(2 * mib, mib) == {"L2": 2 * mib}, "no L3, or one that is smaller"
+    assert (read_bytes(mib, mib), read_bytes(4 * mib, mib)) == (mib // 2, 2 * mib)
+    assert read_bytes(260 * mib, 4 * mib) == 12 * mib, "a virtual machine has but a part of such an L3"
 
 
 def test_reasons_are_checked_one_after_another() -> None:
