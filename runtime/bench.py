@@ -91,7 +91,7 @@ def measure(
         outputs, disagreeing = _outputs(subject, bundle, peers, manifest.input.shape, Path(scratch))
         agreeing = [contender for name, contender in peers.items() if name not in disagreeing]
         said.note(f"timing {', '.join([BUNDLE, *[each.name for each in agreeing]])} in turns")
-        turns = take_turns([bundle, *agreeing], timing)
+        turns = take_turns([bundle, *agreeing], timing, said)
         left_out |= {**disagreeing, **turns.failed}
         untuned_ms = _untuned(subject, mine, timing)
         benchmark = _benchmark(subject, manifest, bundle, turns, outputs, untuned_ms)

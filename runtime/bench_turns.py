@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.bench_contender import BenchProblem, Contender
+from runtime.console import Progress, Silent
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class Turns:
         return [time_ms for turn in self.times[name] for time_ms in turn]
 
 
-def take_turns(contenders: Sequence[Contender], timing: Timing) -> Turns:
+def take_turns(contenders: Sequence[Contender], timing: Timing, progress: Progress | None = None) -> Turns:
     """Time contenders until each has enough; one that crashes or hangs takes no further part.
 
     Raises:
         BenchProblem: the first one failed, which the others are compared with.
     """
+    said = progress or Silent()
     failed: dict[str, str] = {}
     lengths: dict[str, int] = {}
     times: dict[str, list[list[float]]] = {contender.name: [] for contender in contenders}
@@ -67,6 +69,8 @@ def take_turns(contenders: Sequence[Contender], timing: Timing) -> Turns:
             with _surviving(contender, contenders[0], failed):
                 times[name].append(contender.run(timing.settle + lengths[name])[timing.settle :])
             spent[name] += time.monotonic() - start
+        least_s = min((spent[name] for name in times if name not in failed), default=0.0)
+        said.update(min(least_s, timing.seconds), timing.seconds, kind="seconds of each contender")
     return Turns({name: own for name, own in times.items() if name not in failed}, failed)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TextIO
+
+from runtime.pace import Pace, duration
 
 PLAIN_EVERY_S = 10.0
 """How often a line is written where the output is not a terminal."""
@@ -15,8 +17,14 @@ PLAIN_EVERY_S = 10.0
 class Progress(Protocol):
     """Where a stage says how far it is."""
 
-    def update(self, done: float, total: float, text: str = "") -> None:
-        """`done` of `total`, and what is being done."""
+    def update(
+        self, done: float, total: float, text: str = "", *, kind: str = "", at_most_s: float | None = None
+    ) -> None:
+        """`done` of `total` steps, and what is being done.
+
+        Steps of another `kind` have a pace of their own. The work ends after `at_most_s` seconds whatever is
+        left of it, where a budget says so.
+        """
 
     def note(self, text: str) -> None:
         """Something to be read that stays."""
@@ -25,7 +33,9 @@ class Progress(Protocol):
 class Silent:
     """Progress that nobody looks at."""
 
-    def update(self, done: float, total: float, text: str = "") -> None:
+    def update(
+        self, done: float, total: float, text: str = "", *, kind: str = "", at_most_s: float | None = None
+    ) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:
@@ -35,15 +45,16 @@ class Silent:
 class Console:
     """Progress and results on standard error, so that standard output stays for answers."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream or sys.stderr, clock
         self._live = self._stream.isatty()
-        self._stage, self._began, self._last, self._open = "", 0.0, 0.0, False
+        self._stage, self._last, self._open, self._pace = "", float("-inf"), False, Pace()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Everything said inside belongs to this stage; its time is said at the end."""
-        self._stage, self._began, self._last = name, time.monotonic(), 0.0
+        began = self._clock()
+        self._stage, self._last, self._pace = name, float("-inf"), Pace()
         if not self._live:
             self._line(f"{name} …")
         try:
@@ -51,18 +62,23 @@ class Console:
         except BaseException:
             self._close()
             raise
-        self.note(f"done in {time.monotonic() - self._began:.1f} s")
+        self.note(f"done in {self._clock() - began:.1f} s")
 
-    def update(self, done: float, total: float, text: str = "") -> None:
-        """Say how far the stage is, with the time left at its present pace."""
-        now = time.monotonic()
+    def update(
+        self, done: float, total: float, text: str = "", *, kind: str = "", at_most_s: float | None = None
+    ) -> None:
+        """Say how far the stage is, with the time left at the pace of its recent steps, at most the budget's."""
+        now = self._clock()
+        self._pace.mark(now, done, kind)
         if now - self._last < (0.1 if self._live else PLAIN_EVERY_S):
             return
         self._last = now
         share = min(1.0, done / total) if total else 0.0
-        left = (now - self._began) * (1 - share) / share if share > 0.02 else None
-        when = f", {left:.0f} s left" if left is not None else ""
-        line = f"{self._stage} {share:4.0%}{when}{'  ' + text if text else ''}"
+        known = [left for left in (self._pace.left_s(total), at_most_s) if left is not None]
+        when = f", {duration(max(0.0, min(known)))} left" if known else ""
+        what = "  ".join(part for part in (kind, text) if part)
+        name = f"{self._stage} " if self._stage else ""
+        line = f"{name}{share:4.0%}{when}{'  ' + what if what else ''}"
         if self._live:
             print(f"\r\033[K{line[:150]}", end="", file=self._stream, flush=True)
             self._open = True

@@ -23,6 +23,7 @@ from compiler.target import Target
 from runtime.bench import cores as bench_cores
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.bundle import link_runtime
+from runtime.console import Progress, Silent
 from runtime.measure import compile_plan, random_weights
 from runtime.price_kernels import PASSES, CannotPrice
 from runtime.price_log import Price
@@ -75,7 +76,13 @@ def distinct(plans: Sequence[Plan]) -> list[Plan]:
     return list(found.values())
 
 
-def fit(plans: Sequence[Plan], prices: Mapping[str, Price], target: Target, workers: Workers) -> Model:
+def fit(
+    plans: Sequence[Plan],
+    prices: Mapping[str, Price],
+    target: Target,
+    workers: Workers,
+    progress: Progress | None = None,
+) -> Model:
     """The constant and the cost of a call, from networks measured whole.
 
     Raises:
@@ -83,7 +90,7 @@ def fit(plans: Sequence[Plan], prices: Mapping[str, Price], target: Target, work
     """
     schedules = {signature: price.schedule for signature, price in prices.items()}
     try:
-        measured = measure_plans(plans, schedules, target, workers)
+        measured = measure_plans(plans, schedules, target, workers, progress)
     except (WorkerFailed, BenchProblem) as failure:
         raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
     samples = tuple(
@@ -116,9 +123,14 @@ def fit_samples(samples: Sequence[Sample]) -> Model:
 
 
 def measure_plans(
-    plans: Sequence[Plan], schedules: Mapping[str, Schedule], target: Target, workers: Workers
+    plans: Sequence[Plan],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+    progress: Progress | None = None,
 ) -> list[float]:
     """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""
+    said = progress or Silent()
     with TemporaryDirectory(prefix="onepath-") as name, ExitStack() as stack:
         folder = Path(name)
         link_runtime(folder)
@@ -126,6 +138,7 @@ def measure_plans(
         for index, plan in enumerate(plans):
             worker = workers.all[index % len(workers.all)]
             compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
+            said.update(index + 1, len(plans), kind="compiling sample networks")
         common = {
             "kind": "library",
             "folder": name,
@@ -140,8 +153,18 @@ def measure_plans(
             )
             for path, plan in zip(paths, plans, strict=True)
         ]
-        passes = [[_p50_ms(contender) for contender in contenders] for _ in range(PASSES)]
-        return [min(times) for times in zip(*passes, strict=True)]
+        return _least_ms(contenders, said)
+
+
+def _least_ms(contenders: Sequence[Contender], said: Progress) -> list[float]:
+    passes: list[list[float]] = []
+    for _ in range(PASSES):
+        passes.append([])
+        for contender in contenders:
+            passes[-1].append(_p50_ms(contender))
+            done = sum(map(len, passes))
+            said.update(done, PASSES * len(contenders), kind="timing sample networks")
+    return [min(times) for times in zip(*passes, strict=True)]
 
 
 def _p50_ms(contender: Contender) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.target import Target
+from runtime.console import Progress, Silent
 from runtime.price_log import Item, Price, PriceLog
 from runtime.workers import Worker, WorkerFailed, Workers
 
@@ -27,7 +28,9 @@ class CannotPrice(Exception):
     """A kernel that can neither be built nor run; the message names it and says why."""
 
 
-def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
+def price(
+    target: Target, workers: Workers, log: PriceLog, progress: Progress | None = None
+) -> dict[str, Price]:
     """Every kernel's time in company by the best schedule of the log; what it holds already is not measured again.
 
     Raises:
@@ -43,7 +46,9 @@ def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
     seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
     built: dict[int, Worker] = {}
     failures: dict[int, WorkerFailed] = {}
-    for index, worker, answer in workers.each(requests, seconds):
+    said = progress or Silent()
+    for done, (index, worker, answer) in enumerate(workers.each(requests, seconds), 1):
+        said.update(done, len(groups), kind="building groups of kernels")
         if isinstance(answer, WorkerFailed):
             failures[index] = answer
         else:
@@ -51,9 +56,10 @@ def price(target: Target, workers: Workers, log: PriceLog) -> dict[str, Price]:
     for index, failure in failures.items():
         raise _culprit(groups[index], target, workers, failure)
     for number in range(PASSES):
-        for index, worker in sorted(built.items()):
+        for done, (index, worker) in enumerate(sorted(built.items()), 1):
             if log.lacks(number, groups[index]):
                 log.keep(number, _price_group(str(index), groups[index], worker))
+            said.update(number * len(built) + done, PASSES * len(built), kind="pricing groups of kernels")
     for index, worker in built.items():
         worker.ask({"do": "forget", "name": str(index)})
     return log.lowest()

@@ -135,13 +135,13 @@ def profile(
         wanted = shortlists(kernels, target, usable(records, kernels, key_of(target)))
         said.note(f"pricing {len(kernels)} kernels, {sum(map(len, wanted.values()))} schedules")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        prices = price(target, workers, PriceLog(records, target, wanted, company, noise, fresh=fresh))
+        prices = price(target, workers, PriceLog(records, target, wanted, company, noise, fresh=fresh), said)
         schedules = {name: price.schedule for name, price in prices.items()}
         medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
         built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
         networks = with_cuts(distinct(built))
         plans = networks if fresh else unmeasured(records, target, networks, schedules)
-        samples = fit(plans, prices, target, workers).samples if plans else ()
+        samples = fit(plans, prices, target, workers, said).samples if plans else ()
         keep_networks(records, target, plans, schedules, samples)
     table = table_from_records(kernels, target, records)
     if len(table.model.samples) < FEWEST_SAMPLES:

@@ -150,9 +150,9 @@ class Run:
 
     def searching(self, now: SearchProgress) -> None:
         """Pass on how far the search is."""
-        state = f"{now.phase}, loss {now.loss:.3f}, accuracy {now.accuracy:.1%}"
+        state = f"loss {now.loss:.3f}, accuracy {now.accuracy:.1%}"
         latency = f", expected {now.expected_ms:.3f} ms, entropy {now.entropy:.2f}"
-        self.progress.update(now.step, now.steps, state + latency)
+        self.progress.update(now.step, now.steps, state + latency, kind=now.phase)
 
     def training(self, now: TrainProgress) -> None:
         """Pass on how far the training is."""

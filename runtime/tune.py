@@ -288,7 +288,9 @@ class _Run:
         task.count(record.median_ns)
         best = f"{task.best_ns / 1e6:.4f} ms" if task.best_ns < float("inf") else "nothing yet"
         failed = f", {self.failed} failed" if self.failed else ""
-        self.progress.update(self.done, self.done + self.left, f"{best}{failed}  {task.signature}")
+        left_s = None if self.budget_s is None else self.budget_s - self.seconds
+        text = f"{best}{failed}  {task.signature}"
+        self.progress.update(self.done, self.done + self.left, text, kind="tuning", at_most_s=left_s)
 
     def result(self) -> Tuned:
         """The best of all records.
