@@ -85,11 +85,13 @@ def checked_output(path: Path, kind: OutputKind, *, inputs: Iterable[Path] = (),
         FileProblem: it lacks the suffix, is a folder or a device, its folder is missing or cannot be written
             to, it is an input, or it is there and may not be replaced.
     """
+    if str(path) == "-":
+        raise FileProblem(path, "is not the name of a file", "give one")
     if kind.suffix and path.suffix.lower() != kind.suffix:
         raise FileProblem(path, f"is to be {kind.what}", f"give it a name that ends in {kind.suffix}")
     real = Path(os.path.realpath(path))
     if real in {Path(os.path.realpath(each)) for each in inputs}:
-        raise FileProblem(path, "is read or kept by this command", "choose another name for what it writes")
+        raise FileProblem(path, "belongs to what this command reads", "choose another name")
     try:
         _refuse_present(path, kind, force)
     except OSError as problem:

@@ -91,6 +91,8 @@ def import_(pack: Pack, records: Database = None, form: AnswerFormat = Answer.TE
     from runtime.device import fingerprint
     from runtime.records import Records, load_pack
 
+    if records is not None:
+        _refuse_pack(records)
     rows = load_pack(pack)
     with Records(records) as database:
         taken = database.take(rows)
@@ -283,7 +285,17 @@ def _existing(path: Path | None) -> Path:
     path = path or default_path()
     if not path.is_file():
         raise CommandError(f"there is no records database at {path}; name one with --records")
+    _refuse_pack(path)
     return path
+
+
+def _refuse_pack(path: Path) -> None:
+    from runtime.records import PACK_FILE
+
+    if path.is_file() and PACK_FILE.holds(path):
+        raise CommandError(
+            f"{path} is a pack, not a database; `onepath records import {path}` takes it into one"
+        )
 
 
 def _damage(path: Path) -> list[str]:

@@ -46,5 +46,5 @@ def damaged(path: Path, what: str) -> DamagedRecords:
     """A database that is torn."""
     return DamagedRecords(
         f"{path}: the records cannot be used ({what}); "
-        "what is whole can be kept: `onepath records salvage`, or give another file with --records"
+        f"what is whole can be kept: `onepath records salvage --records {path}`, or give another file with --records"
     )

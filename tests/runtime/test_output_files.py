@@ -45,7 +45,7 @@ def test_what_is_read_is_not_written_under_any_name(tmp_path: Path) -> None:
     path, link = thing(tmp_path / "a.json"), tmp_path / "link.json"
     link.symlink_to(path)
     for name, given in ((link, path), (path, link), (tmp_path / "x", tmp_path / "." / "x")):
-        with pytest.raises(FileProblem, match="is read or kept by this command"):
+        with pytest.raises(FileProblem, match="belongs to what this command reads"):
             checked_output(name, THING, inputs=[given], force=True)
 
 
@@ -64,6 +64,7 @@ def test_what_a_link_leads_to_is_written(tmp_path: Path) -> None:
     ("name", "reason"),
     [
         ("", "is a folder"),
+        ("-", "is not the name of a file"),
         ("missing/a.json", "its folder does not exist"),
         ("file/a.json", "cannot be written"),
         ("x" * 300, "cannot be written"),
@@ -73,7 +74,7 @@ def test_what_a_link_leads_to_is_written(tmp_path: Path) -> None:
 def test_a_place_that_is_none_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileProblem, match=reason):
-        checked_output(tmp_path / name, THING, force=True)
+        checked_output(Path(name) if name == "-" else tmp_path / name, THING, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -172,3 +172,61 @@ def test_a_table_needs_prices_and_says_which(mine: Path, tmp_path: Path) -> None
     assert "the records hold no price of 3 kernels for target" in result.output
     assert "f32 nhwc (3x8x8) conv(%0, out=8" in result.output
     assert not out.exists()
+
+
+def test_nothing_but_a_pack_is_replaced_and_that_by_force(mine: Path, tmp_path: Path) -> None:
+    pack, notes = tmp_path / "pack.jsonl", tmp_path / "notes.txt"
+    assert call("export", pack, "--records", mine, "--best", "1").exit_code == 0
+    notes.write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for out, reason in (
+        (pack, "is there already; choose another name, or replace it with --force"),
+        (notes, "is there already and is not a pack of records"),
+        (mine, "belongs to what this command reads"),
+        (f"{mine}-wal", "belongs to what this command reads"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "new" / "pack.jsonl", "its folder does not exist"),
+        ("/dev/full", "is no regular file"),
+    ):
+        result = call("export", out, "--records", mine, *([] if out == pack else ["--force"]))
+        assert (result.exit_code, reason in result.output) == (2, True), result.output
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert call("export", pack, "--records", mine, "--force").exit_code == 0
+    assert len(load_pack(pack)) == 7
+
+
+def test_a_merge_replaces_no_input_and_no_database(mine: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "pack.jsonl"
+    pack.write_text(write_pack([record()]))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for out, reason in ((pack, "belongs to what this command reads"), (mine, "is not a pack of records")):
+        result = call("merge", pack, "--out", out, "--force")
+        assert (result.exit_code, reason in result.output) == (2, True), result.output
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_table_replaces_neither_the_space_nor_the_database(mine: Path, tmp_path: Path) -> None:
+    file = tmp_path / "small.space"
+    file.write_text(SPACE)
+    for out in (file, mine):
+        result = call("table", file, "--records", mine, "--out", out, "--force")
+        assert result.exit_code == 2
+        assert "belongs to what this command reads" in result.output
+    assert file.read_text() == SPACE
+
+
+def test_a_pack_is_not_taken_for_a_database(tmp_path: Path) -> None:
+    pack = tmp_path / "pack.jsonl"
+    pack.write_text(write_pack([record()]))
+    for command in (("list",), ("check",), ("salvage",), ("import", pack)):
+        result = call(*command, "--records", pack)
+        assert result.exit_code == 2
+        assert f"{pack} is a pack, not a database; `onepath records import {pack}`" in result.output
+
+
+def test_a_salvage_says_what_became_of_each_kind(mine: Path) -> None:
+    spoil(mine, relu(16))
+    lines = call("salvage", "--records", mine).stdout.splitlines()
+    assert lines[0] == f"kept in {mine}: 4 records, 0 prices, 0 networks"
+    assert lines[1] == "lost, as far as can be made out: 3 records, 0 prices, 0 networks"
+    assert lines[2].startswith(f"the damaged file is now {mine}.damaged-")
