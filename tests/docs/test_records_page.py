@@ -47,3 +47,12 @@ def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert answers == {**dict.fromkeys(answers, 0), "table": 1}
     assert set(answers) == set(re.findall(r"^onepath records (\w+)", block, re.MULTILINE))
     assert {"list", "export", "import", "merge", "table", "check", "salvage"} == set(answers)
+
+
+def test_what_it_says_of_options_is_so() -> None:
+    for command in ("export", "merge", "table"):
+        assert (
+            "--force"
+            in CliRunner().invoke(app, ["records", command, "--help"], env={"COLUMNS": "200"}).output
+        )
+    assert "`export`, `merge` and `table` write replaces a file only with `--force`" in PAGE
