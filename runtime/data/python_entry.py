@@ -40,7 +40,7 @@ def load_python(entry: str, folder: Path, path: Path | None = None) -> Raw:
             raise _failed(entry, problem, folder) from problem
     if not isinstance(found, Mapping):
         way_out = f"return a dict of {', '.join(ARRAYS)}"
-        raise DataProblem(f"`{entry}` returned a {type(found).__name__}", way_out)
+        raise DataProblem(f"`{entry}` returned {type(found).__name__}, no dict", way_out)
     return raw_of(
         module.rpartition(".")[2], f"`{entry}`", {key: _array(entry, key, found[key]) for key in found}
     )

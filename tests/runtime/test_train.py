@@ -18,9 +18,10 @@ from runtime.data.batches import Augmentation, Batches  # noqa: E402
 from runtime.data.dataset import DataProblem, Dataset  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.evaluate.accuracy import recalibrate, score  # noqa: E402
+from runtime.events import EventLog  # noqa: E402
 from runtime.files import FileProblem  # noqa: E402
-from runtime.optimiser import Optimiser, Schedule, Sgd  # noqa: E402
-from runtime.train import TrainOptions, read_weights, train  # noqa: E402
+from runtime.optimiser import Adam, Schedule, Sgd  # noqa: E402
+from runtime.train import TrainOptions, _Training, read_weights, train  # noqa: E402
 from tests.small_spaces import derived, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -66,6 +67,43 @@ def test_it_learns_and_resumes_identically(digits: Dataset, tmp_path: Path) -> N
     assert set(first) == set(build_network(NETWORK).state_dict())
 
 
+ADAM = replace(OPTIONS, epochs=2, batch=64, optimiser=Adam(0.02, weight_decay=0.1))
+RECIPES = {
+    "adam": ADAM,
+    "everything": replace(ADAM, ema=0.9, augmentation=Augmentation(1, False, 0.3, 2, 0.2)),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_learns_and_resumes_identically(digits: Dataset, tmp_path: Path, name: str) -> None:
+    whole = train(NETWORK, digits, RECIPES[name], tmp_path / "a")
+    assert whole.test.accuracy > 0.3
+    often = replace(RECIPES[name], save_every_s=0.0)
+    for step in (1, 25):
+        with pytest.raises(Killed):
+            train(NETWORK, digits, often, tmp_path / "b", progress=killer(step))
+    resumed = train(NETWORK, digits, often, tmp_path / "b")
+    assert resumed.parameters.read_bytes() == whole.parameters.read_bytes()
+
+
+def test_the_average_is_what_is_written(digits: Dataset, tmp_path: Path) -> None:
+    """With a decay near 1 it is the plain mean of the weights after each step."""
+    seen: list[dict[str, torch.Tensor]] = []
+    steady = replace(OPTIONS, epochs=1, ema=1 - 1e-9, schedule=Schedule("constant"))
+    batches = Batches(digits.all_training, digits.preprocessing, 32, 0, "train", OPTIONS.augmentation)
+    stage = _Training(build_network(NETWORK), batches, steady, None, None)
+    stage.follow({"steps": 5})
+    with EventLog(tmp_path / "log.jsonl") as log:
+        for index in range(5):
+            stage.step(index, log)
+            weights = dict(stage.module.named_parameters())
+            seen.append({key: tensor.detach().clone() for key, tensor in weights.items()})
+    stage.finish()
+    for key, tensor in stage.module.named_parameters():
+        mean = torch.stack([each[key] for each in seen]).mean(0)
+        torch.testing.assert_close(tensor.detach(), mean, rtol=1e-4, atol=1e-5)
+
+
 def test_it_starts_from_the_supernets_weights(digits: Dataset, tmp_path: Path) -> None:
     initial = build_supernet(tiny_space(), seed=9).network_tensors(PICKS)
     still = replace(OPTIONS, epochs=1, optimiser=Sgd(lr=1e-12))
@@ -90,24 +128,6 @@ def test_data_must_fit_and_the_loss_stay_finite(digits: Dataset, tmp_path: Path)
         train(NETWORK, digits, wild, tmp_path / "b")
 
 
-def test_updates_are_those_of_torch() -> None:
-    options = Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
-    ours, theirs = (torch.nn.Linear(3, 2) for _ in "ab")
-    theirs.load_state_dict(ours.state_dict())
-    groups = [{"params": [theirs.weight], "weight_decay": 0.01}, {"params": [theirs.bias]}]
-    reference = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
-    optimiser, parameters = Optimiser(options), dict(ours.named_parameters())
-    for _ in range(4):
-        inputs = torch.randn(5, 3)
-        gradients = torch.autograd.grad(ours(inputs).square().sum(), list(parameters.values()))
-        optimiser.step(parameters, dict(zip(parameters, gradients, strict=True)), 0.1)
-        reference.zero_grad()
-        theirs(inputs).square().sum().backward()
-        reference.step()
-    torch.testing.assert_close(ours.weight, theirs.weight)
-    torch.testing.assert_close(ours.bias, theirs.bias)
-
-
 def test_recalibration_is_the_mean_over_batches(digits: Dataset) -> None:
     module = build_network(NETWORK)
     batches = Batches(digits.train, digits.preprocessing, 200, 0, "test")
@@ -119,11 +139,3 @@ def test_recalibration_is_the_mean_over_batches(digits: Dataset) -> None:
     assert all(step.module.settings.get("momentum", TENTH) == TENTH for step in module.steps)  # type: ignore[union-attr]
     judged = score(module.eval(), digits.test, digits.preprocessing)
     assert 0 <= judged.accuracy <= 1
-
-
-def test_schedule() -> None:
-    cosine = Schedule("cosine", ramp=0.1)
-    rates = [cosine.rate(1.0, index, 100) for index in range(100)]
-    assert rates[0] < rates[5] < rates[10] == 1.0
-    assert rates[99] < 0.001
-    assert Schedule("constant").rate(0.3, 99, 100) == 0.3

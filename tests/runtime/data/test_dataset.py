@@ -31,8 +31,19 @@ def test_splits_follow_the_seed(digits: Dataset) -> None:
     assert load(DataSource("digits"), 0.25, 4).digest != digits.digest
 
 
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])
+def test_unbalanced_classes_keep_their_shares(share: float) -> None:
+    counts = torch.tensor([1000, 300, 40, 7, 3, 2])
+    kept, out = held_out(torch.repeat_interleave(torch.arange(6), counts), share, 0)
+    assert sorted([*kept.tolist(), *out.tolist()]) == list(range(int(counts.sum())))
+    labels = torch.repeat_interleave(torch.arange(6), counts)
+    found = torch.bincount(labels[out], minlength=6)
+    wanted = torch.minimum((share * counts).round().clamp(min=1), counts - 1)
+    assert found.tolist() == wanted.tolist()
+
+
 def test_a_class_too_small_to_hold_out_is_named() -> None:
-    with pytest.raises(DataProblem, match="class 1 has 1 image"):
+    with pytest.raises(DataProblem, match="class 1 has 1 image, too few"):
         held_out(torch.tensor([0, 0, 0, 0, 0, 1]), 0.2, 0)
 
 
