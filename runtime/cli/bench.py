@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from runtime.cli.bench_subject import misnamed, no_bundle
 from runtime.cli.common import Answer, CommandError
 from runtime.cli.models import refuse
 
@@ -36,7 +37,7 @@ Model = Annotated[
     Path | None, typer.Option("--model", help="the bundle's network as ONNX (model.onnx beside the bundle)")
 ]
 Seconds = Annotated[
-    float | None, typer.Option("--seconds", min=0.1, help="how long each contender is timed (5)")
+    float | None, typer.Option("--seconds", min=0.1, max=86_400, help="how long each contender is timed (5)")
 ]
 Kernels = Annotated[bool, typer.Option("--kernels", help="kernel by kernel, against the machine's limits")]
 Table = Annotated[
@@ -53,8 +54,6 @@ Save = Annotated[Path | None, typer.Option("--save", help="write the result to t
 
 FEWEST_RUNS = 20
 """Runs of each contender, however short the time is that was given."""
-NAMED = 3
-"""Bundles that a message names."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def bench_folder(path: Path, options: Options, form: Answer) -> None:
 
     folder = bundle_folder(path)
     if folder is None:
-        raise CommandError(_no_bundle(path))
+        raise CommandError(no_bundle(path))
     if options.kernels:
         _bench_kernels(folder, options, form)
     else:
@@ -108,26 +107,14 @@ def bench_folder(path: Path, options: Options, form: Answer) -> None:
         _bench_peers(folder, options, form)
 
 
-def _no_bundle(path: Path) -> str:
-    """What is wrong with a folder that holds no bundle, and where below there are some."""
-    missing = f"{path} is no bundle: it has no manifest.json, nor has {path / 'bundle'}"
-    below = sorted(each.parent for each in path.glob("*/bundle/manifest.json"))
-    if below:
-        return f"{missing}; name one of {', '.join(map(str, below[:NAMED]))}{', …' if below[NAMED:] else ''}"
-    return f"{missing}; `onepath build` makes one of a .space file or of a .onnx file"
-
-
 def refuse_for_file(path: Path, options: Options) -> None:
     """End with a message where a file is named that is no space, or an option that is about bundles.
 
     Raises:
         CommandError: it is a model that another program exported, or a part of a bundle; or an option was given.
     """
-    if path.suffix.lower() == ".onnx":
-        build, bench = f"onepath build {path}", f"onepath bench runs/{path.stem}"
-        raise CommandError(f"{path} is a model, and bundles are timed: first `{build}`, then `{bench}`")
-    if path.is_file() and (path.parent / "manifest.json").is_file():
-        raise CommandError(f"{path} is a part of a bundle: name the folder, {path.parent}")
+    if instead := misnamed(path):
+        raise CommandError(instead)
     if options.given:
         raise CommandError(
             f"{options.given[0]} is for bundles: name the folder, such as runs/{path.stem}/bundle"

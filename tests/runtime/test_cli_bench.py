@@ -126,9 +126,13 @@ def test_a_model_is_to_be_built_first(built: Path) -> None:
 
 
 def test_a_part_of_a_bundle_is_told_from_it(built: Path) -> None:
-    done = call(built / "bundle" / "model.so")
-    assert done.exit_code == 2
-    assert done.stderr.endswith(f"is a part of a bundle: name the folder, {built / 'bundle'}\n")
+    for part in ("model.so", "lib"):
+        done = call(built / "bundle" / part)
+        assert done.exit_code == 2
+        assert done.stderr.endswith(f"is a part of a bundle: name the folder, {built / 'bundle'}\n")
+    beside = call(built / "model.onnx")
+    assert beside.exit_code == 2
+    assert beside.stderr.endswith(f"name the bundle that stands beside it, {built / 'bundle'}\n")
 
 
 def test_a_file_of_another_kind_is_not_written_over(built: Path, tmp_path: Path) -> None:
