@@ -230,18 +230,6 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def refuse_inside_bundle(folder: Path) -> None:
-    """Refuse to build in a bundle, or below one: its files are compared with its manifest.
-
-    Raises:
-        FileProblem: the folder, or one above it, is a bundle.
-    """
-    path = folder.resolve()
-    for each in (path, *path.parents):
-        if all((each / name).is_file() for name in ("manifest.json", "model.so", "runner.py")):
-            raise FileProblem(folder, f"is inside of the bundle {each}", "choose another folder with --out")
-
-
 def digest(bundle: Bundle) -> str:
     """One hash over everything a bundle holds."""
     return hashlib.sha256(canonical_json(asdict(bundle.manifest))).hexdigest()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from compiler.passes.chains import chain_kernels
 from compiler.passes.fold import Array, for_inference
 from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
-from runtime.bundle import Bundle, Manifest, Tensor, refuse_inside_bundle
+from runtime.build_folder import held_for_build, refuse_inside_bundle
+from runtime.bundle import Bundle, Manifest, Tensor
 from runtime.checked_bundle import (
     Build,
     Reference,
@@ -33,7 +33,7 @@ from runtime.checked_bundle import (
     write_checked,
 )
 from runtime.console import Progress, Silent, announced
-from runtime.files import LOCK, folder_lock, sha256_file, write_atomic
+from runtime.files import sha256_file, write_atomic
 from runtime.latency_table import write_table
 from runtime.peers import onnxruntime
 from runtime.profiler import WINNER_TRIALS, profile
@@ -119,7 +119,7 @@ def build_model(
     with announced(said, "read"):
         model = read(path, input_sizes)
         said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")
-    with _held(folder):
+    with held_for_build(folder):
         table = None
         if trials != 0:
             with announced(said, "tune"):
@@ -127,24 +127,6 @@ def build_model(
         with announced(said, "build"):
             bundle = _write(model, target, table, folder, said)
     return BuiltModel(bundle, model.plan, table)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold the folder as its one writer; where the build fails, the folders that were made for it go again."""
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
-    held = False
-    try:
-        with folder_lock(folder):
-            held = True
-            yield
-    except BaseException:
-        if held and made:
-            (folder / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):
-                for each in made:
-                    each.rmdir()
-        raise
 
 
 def _write(

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
-from runtime.bundle import refuse_inside_bundle
+from runtime.build_folder import refuse_inside_bundle
 from runtime.console import announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest

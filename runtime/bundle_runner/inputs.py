@@ -40,12 +40,14 @@ def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
         raise BundleProblem(
             f"{path} is {values.dtype}; give float32 as the network takes it, or uint8 pixels"
         )
-    if not np.isfinite(values).all():
-        raise BundleProblem(f"{path} holds values that are not finite (NaN or infinity)")
     if values.shape == wanted:
         values = values[None]
     if values.shape[1:] != wanted:
         raise BundleProblem(f"{path} is {list(values.shape)}, and the network takes {list(wanted)}")
+    if not len(values):
+        raise BundleProblem(f"{path} holds no input: it is {list(values.shape)}")
+    if not np.isfinite(values).all():
+        raise BundleProblem(f"{path} holds values that are not finite (NaN or infinity)")
     return np.ascontiguousarray(values)[:, None]
 
 
@@ -93,8 +95,8 @@ def _read_array(path: Path) -> np.ndarray[Any, Any]:
 def _needs_preprocessing(path: Path, manifest: dict[str, Any]) -> None:
     if not manifest["preprocessing"]:
         raise BundleProblem(
-            f"{path} holds pixels, and the manifest does not say how they become the network's input; "
-            "give a .npy array of float32 that is preprocessed"
+            f"{path}: the manifest does not say how pixels become the network's input; give a .npy array of "
+            "float32 that is preprocessed"
         )
 
 

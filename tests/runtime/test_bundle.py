@@ -19,7 +19,8 @@ import pytest
 import tiny_model
 from PIL import Image
 
-from runtime.bundle import needed_features, refuse_inside_bundle, run_bundle, verify, write_bundle
+from runtime.build_folder import refuse_inside_bundle
+from runtime.bundle import needed_features, run_bundle, verify, write_bundle
 from runtime.bundle_runner.inputs import read_input
 from runtime.bundle_runner.manifest import BundleProblem, placement, read_manifest
 from runtime.bundle_runner.outputs import softmax
@@ -95,6 +96,7 @@ def test_it_runs_where_only_numpy_is(made: Path, tmp_path: Path, image: np.ndarr
         (b"\x93NUMPY\x01\x00" + b"\xff" * 40, "is no .npy array"),
         (b"", "is no .npy array"),
         (b"1 2 3", "is no .npy array: it does not begin as those of numpy.save do"),
+        (np.zeros((0, 2, 8, 8), np.float32), "holds no input"),
         (np.full((2, 8, 8), np.nan, np.float32), "holds values that are not finite"),
     ],
 )

@@ -53,7 +53,7 @@ def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Pat
     (tmp_path / "x.png").touch()
     manifest = {"input": {"shape": [1, 3, 9, 7]}, "preprocessing": {}}
     for name in ("x.npy", "x.png"):
-        with pytest.raises(BundleProblem, match="does not say how they become the network's input"):
+        with pytest.raises(BundleProblem, match="does not say how pixels become the network's input"):
             read_input(tmp_path / name, manifest)
 
 
