@@ -286,7 +286,7 @@ class _Run:
         task = trial.task
         self.done += 1
         task.count(record.median_ns)
-        best = f"{task.best_ns / 1e6:.4f} ms" if task.best_ns < float("inf") else "nothing yet"
+        best = f"{task.best_ns / 1e3:.4g} us" if task.best_ns < float("inf") else "nothing yet"
         failed = f", {self.failed} failed" if self.failed else ""
         left_s = None if self.budget_s is None else self.budget_s - self.seconds
         text = f"{best}{failed}  {task.signature}"
