@@ -127,7 +127,7 @@ def benchmark(run: Run) -> Benchmark:
             machine={**device.description(), **asdict(limits)},
             noise=noise,
         )
-        return measure(subject)
+        return measure(subject, progress=run.progress)
 
 
 def _kernel_rows(

@@ -26,7 +26,7 @@ from runtime.report.numbers import (
     times,
 )
 from runtime.report.search_part import SearchPart, search_part, training_pictures
-from runtime.report.summary import HEADER, summary_cells, summary_of
+from runtime.report.summary import summary_cells, summary_header, summary_of
 from runtime.report.values import Report
 
 PEER_TITLES = {peer.NAME: peer.TITLE for peer in PEERS}
@@ -114,7 +114,7 @@ def page_of(report: Report) -> Page:
         architecture=architecture_picture(summary.layers, report.mixed),
         has_choices=bool(report.mixed),
         layer_words=_layer_words(report),
-        layer_header=HEADER,
+        layer_header=summary_header(summary),
         layers=tuple(summary_cells(summary)),
         search=search_part(report.search, report.mixed),
         training=training_pictures(report.training),

@@ -13,9 +13,10 @@ from runtime.report.numbers import percent
 from runtime.report.values import MixedChoice
 from runtime.text_table import table_lines
 
-HEADER = ("layer", "choice", "gives", "kernels", "ms", "share", "MACs", "share", "parameters", "share")
 TEXT_COLUMNS = (0, 1, 2)
 """The columns of names; the others are of numbers."""
+FEW_MS = 1.0
+"""A network that takes less has its layers in microseconds."""
 _NONE = "-"
 
 
@@ -61,21 +62,27 @@ def summary_of(network: Network, mixed: Sequence[MixedChoice], table: LatencyTab
     )
 
 
+def summary_header(summary: Summary) -> tuple[str, ...]:
+    """The names of the columns, with the unit of the latencies."""
+    unit = "µs" if (summary.latency_ms or 0.0) < FEW_MS else "ms"
+    return ("layer", "choice", "gives", "kernels", unit, "share", "MACs", "share", "parameters", "share")
+
+
 def summary_cells(summary: Summary) -> Iterator[tuple[str, ...]]:
-    """A row for each layer under `HEADER`, what belongs to no layer, and the total."""
+    """A row for each layer under `summary_header`, what belongs to no layer, and the total."""
     latency_ms = summary.latency_ms
     macs, params = sum(each.macs for each in summary.layers), sum(each.params for each in summary.layers)
     for layer in summary.layers:
         gives = _NONE if layer.output is None else shape(layer.output)
         yield (
-            layer.place, layer.title, gives, str(layer.kernels), *_milliseconds(layer.latency_ms, latency_ms),
+            layer.place, layer.title, gives, str(layer.kernels), *_time(layer.latency_ms, latency_ms),
             f"{layer.macs:,}", _share(layer.macs, macs), f"{layer.params:,}", _share(layer.params, params),
         )  # fmt: skip
     if summary.constant_ms:
-        rest = _milliseconds(summary.constant_ms, latency_ms)
+        rest = _time(summary.constant_ms, latency_ms)
         yield ("constant of the model", "", "", "", *rest, "", "", "", "")
     kernels = str(sum(layer.kernels for layer in summary.layers))
-    total = _milliseconds(latency_ms, latency_ms)
+    total = _time(latency_ms, latency_ms)
     yield (
         "total",
         "",
@@ -91,13 +98,13 @@ def summary_cells(summary: Summary) -> Iterator[tuple[str, ...]]:
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """The summary as the lines of a table."""
-    return table_lines(HEADER, list(summary_cells(summary)), TEXT_COLUMNS)
+    return table_lines(summary_header(summary), list(summary_cells(summary)), TEXT_COLUMNS)
 
 
-def _milliseconds(value: float | None, total: float | None) -> tuple[str, str]:
+def _time(value: float | None, total: float | None) -> tuple[str, str]:
     if value is None or total is None:
         return _NONE, _NONE
-    return f"{value:.4f}", _share(value, total)
+    return f"{value * 1e3:.2f}" if total < FEW_MS else f"{value:.3f}", _share(value, total)
 
 
 def _share(part: float, whole: float) -> str:
