@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from compiler.cost import cost
-from compiler.kernel import parse
-from runtime.benchmark import Benchmark, KernelRow
+from runtime.benchmark import Benchmark
 from runtime.peers import PEERS
-from runtime.picture.shapes import Picture, rectangle
+from runtime.picture.shapes import Picture
 from runtime.report.architecture import architecture_picture
 from runtime.report.charts import Bar, latency_picture, stages_picture
-from runtime.report.layers import describe, shape
+from runtime.report.kernels_part import KernelLine, kernel_lines, kernel_words
 from runtime.report.numbers import (
     apart,
     count,
     figures,
-    microseconds,
     milliseconds,
     percent,
     scientific,
@@ -33,8 +31,6 @@ PEER_TITLES = {peer.NAME: peer.TITLE for peer in PEERS}
 _UNITS = {"_gflops": "GFLOP/s", "_gb_s": "GB/s", "_mb": "MB", "_ms": "ms", "_bytes": "B", "_s": "s"}
 AGREEMENT_LIMIT = 1e-4
 PREDICTION_LIMIT = 0.15
-NOTHING = "\N{EN DASH}"
-BAR_WIDTH, BAR_HEIGHT = 132.0, 12.0
 FAR = 4.0
 """A latency more than this times the bundle's is drawn cut."""
 
@@ -47,25 +43,6 @@ class Tile:
     value: str
     note: str
     mood: str = "plain"
-
-
-@dataclass(frozen=True)
-class KernelLine:
-    """One row of the kernels' table; the pictures are bars."""
-
-    title: str
-    detail: str
-    calls: str
-    total: str
-    total_bar: Picture
-    once: str
-    gflops: str
-    share: str
-    share_bar: Picture
-    bandwidth: str
-    untuned: str
-    speedup: str
-    signature: str
 
 
 @dataclass(frozen=True)
@@ -120,8 +97,8 @@ def page_of(report: Report) -> Page:
         training=training_pictures(report.training),
         latency=latency_picture(_latency_bars(bench), report.cap_ms),
         latency_words=_latency_words(bench),
-        kernels=tuple(_kernel_lines(bench.kernels)),
-        kernel_words=_kernel_words(bench),
+        kernels=tuple(kernel_lines(bench.kernels)),
+        kernel_words=kernel_words(bench),
         stages=stages_picture(stages) if stages else None,
         stage_rows=tuple((name, seconds(time_s), percent(time_s / total, 0)) for name, time_s in stages),
         facts=tuple(_facts(report)),
@@ -216,53 +193,6 @@ def _latency_words(bench: Benchmark) -> str:
         before = milliseconds(bench.latency_predicted_before_ms)
         words += f" Before the winner's kernels were tuned further, it predicted {before}."
     return words
-
-
-def _kernel_lines(rows: Sequence[KernelRow]) -> list[KernelLine]:
-    longest = max((row.total_ms for row in rows), default=1.0)
-    ranked = sorted(rows, key=lambda row: (-row.total_ms, row.signature))
-    return [_kernel_line(number, row, longest) for number, row in enumerate(ranked)]
-
-
-def _kernel_line(number: int, row: KernelRow, longest: float) -> KernelLine:
-    kernel = parse(row.signature)
-    places = f" · {', '.join(row.places)}" if row.places else ""
-    untuned = row.untuned_time_ms
-    return KernelLine(
-        title=describe(kernel),
-        detail=f"{shape(kernel.inputs[0])} → {shape(kernel.output)}{places}",
-        calls=str(row.calls),
-        total=microseconds(row.total_ms),
-        total_bar=_bar(
-            f"time-{number}", "mine", row.total_ms / longest, f"{milliseconds(row.total_ms)} in all"
-        ),
-        once=microseconds(row.time_ms),
-        gflops=figures(row.gflops) if kernel.macs else NOTHING,
-        share=percent(row.share_of_peak, 0) if kernel.macs else NOTHING,
-        share_bar=_bar(f"share-{number}", "predicted", min(row.share_of_peak, 1.0), "share of peak"),
-        bandwidth=figures(row.gigabytes_per_s),
-        untuned=NOTHING if untuned is None else microseconds(untuned),
-        speedup=NOTHING if untuned is None else times(untuned / row.time_ms, 2),
-        signature=row.signature,
-    )
-
-
-def _bar(key: str, css: str, share: float, title: str) -> Picture:
-    shapes = (
-        rectangle(0, 0, BAR_WIDTH, BAR_HEIGHT, "track", 3),
-        rectangle(0, 0, BAR_WIDTH * share, BAR_HEIGHT, f"bar {css}", 3, title),
-    )
-    return Picture(key, title, "", BAR_WIDTH, BAR_HEIGHT, shapes)
-
-
-def _kernel_words(bench: Benchmark) -> str:
-    total = sum(row.total_ms for row in bench.kernels)
-    calls = sum(row.calls for row in bench.kernels)
-    return (
-        f"{len(bench.kernels)} distinct kernels, {calls} calls, {milliseconds(total)} together: "
-        f"{percent(total / bench.latency_p50_ms, 0)} of the network's median. Times are of one call in the network. "
-        "The peak is this machine's, measured with as many threads."
-    )
 
 
 def _facts(report: Report) -> list[Facts]:
