@@ -217,7 +217,7 @@ def _start_from(module: GraphModule, initial: Mapping[str, Tensor]) -> None:
 
 
 def _fingerprint(module: GraphModule, data: Dataset, options: TrainOptions, teacher: Teacher | None) -> str:
-    settings = [type(options.optimiser).__name__, asdict(replace(options, save_every_s=0))]
+    settings = asdict(replace(options, save_every_s=0))
     taught = teacher and [teacher.identity, teacher.weight, teacher.temperature]
     digest = hashlib.sha256(canonical_json([settings, data.digest, list(module.state_dict()), taught]))
     for tensor in module.state_dict().values():

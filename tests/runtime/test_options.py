@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -10,7 +13,7 @@ from dsl.source import Source
 from runtime.data.batches import Augmentation
 from runtime.experiment import Experiment, load_experiment
 from runtime.optimiser import Adam, Schedule, Sgd
-from runtime.options import search_options, train_options
+from runtime.options import load_data, search_options, train_options
 from runtime.search.options import SearchOptions
 from runtime.train import TrainOptions
 
@@ -50,6 +53,19 @@ def test_a_recipe_reaches_search_and_training() -> None:
         assert options.augmentation == Augmentation(2, False, 0.1, 3, 0.4)
     assert trained("optimizer = sgd(bias_weight_decay = 0.1)").optimiser == Sgd(bias_weight_decay=0.1)
     assert trained("ema = 0.99").ema == 0.99
+
+
+def test_a_folders_images_have_the_size_of_the_space(tmp_path: Path, own_cache: Path) -> None:
+    for number in range(12):
+        place = tmp_path / "photos" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 16), (number, 0, 0)).save(place / f"{number}.png")
+    text = (
+        "space s { input [1, 8, 8]  output [2]  conv(choose(4, 8), 3) -> global_pool -> linear(2) }\n"
+        'search s { data = image_folder("photos") }'
+    )
+    data = load_data(load_experiment(Source(str(tmp_path / "s.space"), text)))
+    data.check_fits((1, 8, 8), (2,))
 
 
 def test_warm_up_is_a_share_of_all_epochs() -> None:

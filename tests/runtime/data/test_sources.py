@@ -176,6 +176,14 @@ def test_image_folder_without_test_split(tmp_path: Path, own_cache: Path) -> Non
     assert "a fifth of each class" in raw.notes[0]
 
 
+def test_unbalanced_folders_keep_their_shares(tmp_path: Path, own_cache: Path) -> None:
+    for name, count in (("a", 40), ("b", 10), ("c", 3)):
+        write_folder(tmp_path, name, count)
+    data = load(DataSource("image_folder", tmp_path, size=8), validation=0.25)
+    parts = (data.train, data.validation, data.test)
+    assert [torch.bincount(part.labels).tolist() for part in parts] == [[24, 6, 1], [8, 2, 1], [8, 2, 1]]
+
+
 def test_image_folder_says_what_is_wrong(tmp_path: Path, own_cache: Path) -> None:
     with pytest.raises(DataProblem, match="no such folder"):
         load_image_folder(tmp_path / "none", size=8)
