@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -51,19 +51,22 @@ def peak_memory_bytes(network: Network) -> int:
     Operands and result of an operator are alive together; batch norm and activations work in place where
     nothing else reads their operand; the input counts.
     """
+    return max(alive for _, alive in alive_bytes(network))
+
+
+def alive_bytes(network: Network) -> Iterator[tuple[Node, int]]:
+    """Each node in order, with the bytes of activations that are alive while it runs."""
     graph = network.graph
     last = {operand: index for index, node in enumerate(graph.nodes) for operand in node.inputs}
     last[graph.output] = len(graph.nodes)
     alive = {node.name: FP32_BYTES * node.type.elements for node in graph.inputs}
-    peak = sum(alive.values())
     for index, node in enumerate(graph.nodes):
         if node.op == INPUT:
+            yield node, sum(alive.values())
             continue
         dying = [operand for operand in dict.fromkeys(node.inputs) if last[operand] == index]
         in_place = OPERATORS[node.op].in_place and bool(dying)
         alive[node.name] = FP32_BYTES * node.type.elements
-        now = sum(alive.values()) - (alive[dying[0]] if in_place else 0)
-        peak = max(peak, now)
+        yield node, sum(alive.values()) - (alive[dying[0]] if in_place else 0)
         for operand in dying:
             del alive[operand]
-    return peak

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from compiler.architecture import Architecture, completed
-from compiler.cost import cost
-from compiler.expected import path_decisions
-from compiler.ir.expression import Literal
-from compiler.ir.graph import Network, SpaceGraph
+from compiler.ir.graph import SpaceGraph
 from compiler.passes.pipeline import run_passes
+from compiler.path_costs import size_costs
+from compiler.path_decisions import choices_of, path_decisions
 
 
 def largest(space: SpaceGraph, flat: SpaceGraph | None = None) -> Architecture:
@@ -18,14 +17,6 @@ def largest(space: SpaceGraph, flat: SpaceGraph | None = None) -> Architecture:
     Raises:
         CannotFlatten, ValueError: the space has no supernet.
     """
-    graph = (flat or run_passes(space)).graph
-    macs = {
-        node.name: [cost(Network("", candidate.graph, {})).macs for candidate in node.candidates]
-        for node in graph.nodes
-        if node.candidates
-    }
-    choices: dict[str, Literal] = {}
-    for decision in path_decisions(graph):
-        totals = [sum(each) for each in zip(*[macs[member] for member in decision.members], strict=True)]
-        choices |= dict(decision.choices[totals.index(max(totals))])
-    return completed(space, choices)
+    flat = flat or run_passes(space)
+    decisions = path_decisions(flat.graph)
+    return completed(space, choices_of(decisions, size_costs(flat, decisions)["macs"].most))

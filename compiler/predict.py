@@ -7,20 +7,12 @@ from dataclasses import dataclass
 
 from compiler.architecture import Architecture
 from compiler.derive import derive
-from compiler.expected import (
-    LatencyCosts,
-    PathDecision,
-    costs_of,
-    fastest,
-    path_decisions,
-    slowest,
-    total_ms,
-    uniform_expectation_ms,
-)
 from compiler.ir.expression import Assignment, Literal
 from compiler.ir.graph import Network, SpaceGraph
 from compiler.latency import LatencyTable, Prediction
 from compiler.passes.flatten import flatten
+from compiler.path_costs import latency_path_costs
+from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
 from compiler.pricing import inference_plan, latency_costs, space_kernels
 from compiler.reach import reach
 from compiler.tables.block_table import BlockTable
@@ -89,13 +81,12 @@ def space_latency(space: SpaceGraph, flat: SpaceGraph, costs: LatencyCosts) -> S
         ValueError: two mixed nodes share some of their decisions but not all.
     """
     decisions = path_decisions(flat.graph)
-    rows = costs_of(decisions, costs)
-    least = fastest(rows)
+    latency = latency_path_costs(decisions, costs)
     return SpaceLatency(
-        total_ms(costs.fixed_ms, rows, least),
-        total_ms(costs.fixed_ms, rows, slowest(rows)),
-        uniform_expectation_ms(costs.fixed_ms, rows),
-        _architecture(space, decisions, least),
+        latency.total(latency.least),
+        latency.total(latency.most),
+        latency.uniform_mean,
+        _architecture(space, decisions, latency.least),
     )
 
 

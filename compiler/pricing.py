@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from compiler.derive import derive
-from compiler.expected import LatencyCosts
 from compiler.ir.graph import Network, SpaceGraph
 from compiler.kernel import Kernel
 from compiler.passes.chains import chain_kernels, chains, cheapest
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fold import fold_graph
 from compiler.passes.fuse import Plan, fuse_graph
+from compiler.path_decisions import LatencyCosts
 from compiler.target import Target
 
 

@@ -10,7 +10,14 @@ from typing import Any
 from dsl import syntax
 from dsl.diagnostic import Diagnostic, Note, in_order
 from dsl.schema import SEARCH, TARGET, TRAIN, Form, Key
-from dsl.settings import CapSetting, SearchSettings, Settings, TargetSettings, TrainSettings
+from dsl.settings import (
+    CapSetting,
+    SearchSettings,
+    Settings,
+    SupernetEvaluator,
+    TargetSettings,
+    TrainSettings,
+)
 from dsl.source import Span
 from dsl.suggest import did_you_mean, listed
 from dsl.units import METRICS, UNITS, dimension, in_units_of
@@ -38,12 +45,13 @@ def resolve_settings(file: syntax.File) -> tuple[Settings, list[Diagnostic]]:
 
 def _search(node: syntax.Search, report: Report) -> SearchSettings:
     values = _values(SEARCH, node.settings, "a search", report)
-    if "data" not in {each.name for each in node.settings}:
+    judged = isinstance(values.get("evaluator", SupernetEvaluator()), SupernetEvaluator)
+    if judged and "data" not in {each.name for each in node.settings}:
         message = f"the search of `{node.space}` has no `data`"
         hint = "write `data = cifar10`, or another data set"
         report(Diagnostic("E0406", message, node.name_span or node.span, hint))
     caps = tuple(cap for cap in (_cap(each, report) for each in node.caps) if cap is not None)
-    values.setdefault("data", None)
+    values = {"data": None, **values}
     found = SearchSettings(node.space, node.name or node.space, caps=caps, **values)
     _check_warmup(node.settings, found.lr_warmup, found.epochs + found.warmup, report)
     return found

@@ -7,15 +7,22 @@ from typing import Any, Literal, TypeAlias
 
 from dsl.settings import (
     Adam,
+    Adaptive,
     Augment,
     Data,
     Distill,
     Evolution,
+    FunctionEvaluator,
     Gradient,
+    Linear,
+    Log,
+    Progressive,
     Random,
     Reinforce,
     SearchSettings,
     Sgd,
+    SupernetEvaluator,
+    TableEvaluator,
     TargetSettings,
     TrainSettings,
 )
@@ -61,7 +68,14 @@ class Key:
 
 
 _LR = Key("lr", "number", "learning rate")
-_EVERY = Key("every", "count", "weight steps from one architecture step to the next", least=1)
+_GATES = (
+    Key("every", "count", "weight steps from one architecture step to the next", least=1),
+    Key("delay", "count", "epochs before the first architecture step"),
+    Key("lr", "number", "learning rate of the architecture parameters"),
+    Key("entropy", "number", "weight of the bonus for undecided gates, which falls to 0 over the first half"),
+    Key("explore", "fraction", "share of decisions drawn uniformly in weight steps, which falls to 0"),
+)
+_REFERENCE = Key("reference", "time", "the latency that the term compares with", required=True)
 _DECAYS = (
     Key("weight_decay", "number", "weight decay of weights"),
     Key("norm_weight_decay", "number", "weight decay of the scales and shifts of norms"),
@@ -122,9 +136,7 @@ STRATEGIES = (
         Gradient,
         (
             Key("update", "word", "how gates get a gradient", words=("recompute", "two_path")),
-            Key("lr", "number", "learning rate of the architecture parameters"),
-            _EVERY,
-            Key("delay", "count", "epochs before the first architecture step"),
+            *_GATES,
         ),
     ),
     Form(
@@ -132,8 +144,8 @@ STRATEGIES = (
         Reinforce,
         (
             Key("samples", "count", "networks an update", least=1),
-            _EVERY,
-            Key("lr", "number", "learning rate of the architecture parameters"),
+            Key("networks", "count", "networks judged in all, where no supernet judges", least=1),
+            *_GATES,
             Key("exponent", "number", "weight of latency in the reward"),
         ),
     ),
@@ -147,6 +159,46 @@ STRATEGIES = (
         ),
     ),
     Form("random", Random, (Key("samples", "count", "networks drawn", least=1),)),
+)
+EVALUATORS = (
+    Form("supernet", SupernetEvaluator),
+    Form(
+        "table",
+        TableEvaluator,
+        (
+            _NEEDED_PATH,
+            Key("score", "text", "the column of what is to be great"),
+            Key("latency", "text", "the column of the latency, ms"),
+        ),
+    ),
+    Form(
+        "function",
+        FunctionEvaluator,
+        (Key("entry", "text", "`module:name`", positional=True, required=True),),
+    ),
+)
+PENALTIES = (
+    Form("adaptive", Adaptive),
+    Form("linear", Linear, (Key("weight", "number", "weight of the relative excess"), _REFERENCE)),
+    Form(
+        "log",
+        Log,
+        (
+            Key("scale", "number", "factor of the loss"),
+            Key("power", "number", "power of the ratio of logarithms"),
+            _REFERENCE,
+        ),
+    ),
+)
+PRUNES = (
+    Form(
+        "progressive",
+        Progressive,
+        (
+            Key("power", "number", "how late the threshold rises"),
+            Key("delay", "fraction", "share of the search before anything is dropped"),
+        ),
+    ),
 )
 
 AUGMENTS = (
@@ -207,8 +259,12 @@ TARGET = (
     Key("tune_budget", "time", "time for tuning, all kernels together"),
 )
 SEARCH = (
-    Key("data", "call", "data set", forms=DATA, required=True),
+    Key("data", "call", "data set; not needed where no supernet judges", forms=DATA, required=True),
     Key("strategy", "call", "how the space is searched", forms=STRATEGIES),
+    Key("evaluator", "call", "what judges networks", forms=EVALUATORS),
+    Key("penalty", "call", "how latency enters the loss", forms=PENALTIES),
+    Key("prune", "call", "whether unlikely paths are dropped on the way", forms=PRUNES),
+    Key("front", "count", "how many networks along the front to give besides, at most", most=1000),
     _OPTIMIZER,
     _SCHEDULE,
     Key("lr_warmup", "number", _LR_WARMUP_MEANS.format("2%")),
@@ -237,6 +293,16 @@ TRAIN = (
     _SEED,
     Key("budget", "time", "time for training; it ends early with what it has"),
 )
+CALLS = (
+    ("data", DATA),
+    ("strategy", STRATEGIES),
+    ("evaluator", EVALUATORS),
+    ("penalty", PENALTIES),
+    ("prune", PRUNES),
+    ("optimizer", OPTIMIZERS),
+    ("augment", AUGMENTS),
+    ("distill", DISTILL),
+)
 SECTIONS: dict[str, tuple[tuple[Key, ...], type[Any]]] = {
     "target": (TARGET, TargetSettings),
     "search": (SEARCH, SearchSettings),
@@ -255,14 +321,7 @@ def markdown() -> str:
     parts = []
     for section, (keys, make) in SECTIONS.items():
         parts.append(f"### `{section}`\n\n{_table(keys, make)}")
-    called = (
-        ("data", DATA),
-        ("strategy", STRATEGIES),
-        ("optimizer", OPTIMIZERS),
-        ("augment", AUGMENTS),
-        ("distill", DISTILL),
-    )
-    for key, forms in called:
+    for key, forms in CALLS:
         for form in forms:
             table = _table(form.keys, form.make) if form.keys else "No settings."
             parts.append(f"### `{key} = {form.name}`\n\n{table}")

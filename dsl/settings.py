@@ -76,30 +76,45 @@ class Distill:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Binary gates with gradients. `every` weight steps make one architecture step; none in `delay` epochs."""
+    """Binary gates with gradients. `every` weight steps make one architecture step; none in `delay` epochs.
+
+    `lr` None is chosen from the number of architecture steps. `entropy` is the weight of a bonus for undecided
+    gates, which falls to 0 over the first half; `explore` the share of decisions that weight steps draw
+    uniformly, which falls to 0 over the whole.
+    """
 
     update: Literal["recompute", "two_path"] = "recompute"
-    lr: float = 1e-3
+    lr: float | None = None
     every: int = 5
     delay: int = 1
+    entropy: float = 0.0
+    explore: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Reinforce:
-    """Binary gates with REINFORCE: `samples` networks an update, an update each `every` weight steps."""
+    """Binary gates with REINFORCE: `samples` networks an update, an update each `every` weight steps.
+
+    The reward is the accuracy, times `(limit / latency) ** exponent` where there is a cap on latency. `lr` None
+    is chosen from the number of updates. Where no supernet judges, `networks` are judged in all, and `lr` is 0.1.
+    """
 
     samples: int = 10
+    networks: int = 300
     every: int = 5
-    lr: float = 1e-3
+    delay: int = 1
+    lr: float | None = None
     exponent: float = 0.1
+    entropy: float = 0.0
+    explore: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Evolution:
-    """Constrained NSGA-II on shared weights."""
+    """Constrained NSGA-II on shared weights: `population` networks are judged in each of the `generations`."""
 
-    population: int = 100
-    generations: int = 100
+    population: int = 20
+    generations: int = 10
     mutation: float = 0.1
 
 
@@ -111,6 +126,67 @@ class Random:
 
 
 Strategy: TypeAlias = Gradient | Reinforce | Evolution | Random
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """A price for each cap, by dual ascent: no weight to guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """`weight * (E - reference) / reference` is added to the loss; E is the expected latency."""
+
+    reference: float
+    weight: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The loss is multiplied by `scale * (ln E / ln reference) ** power`, both in ms: ProxylessNAS's for phones."""
+
+    reference: float
+    scale: float = 0.2
+    power: float = 0.3
+
+
+LatencyTerm: TypeAlias = Adaptive | Linear | Log
+
+
+@dataclass(frozen=True, slots=True)
+class Progressive:
+    """A path is dropped when its probability, over that of its decision's likeliest, falls under a threshold.
+
+    The threshold rises from 0 to 1 over the search, as its share to the power of `power`; none in the first
+    `delay` of it.
+    """
+
+    power: float = 2.0
+    delay: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SupernetEvaluator:
+    """Networks are judged by the weights that they share, on the validation split."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableEvaluator:
+    """Networks are judged by a file of scores (see docs/search.md)."""
+
+    path: str
+    score: str = "score"
+    latency: str = "latency_ms"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionEvaluator:
+    """Networks are judged by a function of Python's: `module:name`."""
+
+    entry: str
+
+
+EvaluatorSetting: TypeAlias = SupernetEvaluator | TableEvaluator | FunctionEvaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +221,12 @@ class SearchSettings:
 
     space: str
     name: str
-    data: Data
+    data: Data | None
     strategy: Strategy = Gradient()
+    evaluator: EvaluatorSetting = SupernetEvaluator()
+    penalty: LatencyTerm = Adaptive()
+    prune: Progressive | None = None
+    front: int = 0
     optimizer: Optimizer = Sgd(lr=0.025)
     schedule: Literal["cosine", "constant"] = "cosine"
     lr_warmup: float | None = None

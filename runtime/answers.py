@@ -16,13 +16,12 @@ from compiler.predict import predict_network
 from dsl.settings import CapSetting
 from runtime.benchmark import read_benchmark
 from runtime.files import read_json
+from runtime.search_stage import ARCHITECTURE, SCHEMA, SEARCH_RESULT
 from runtime.stages import (
-    ARCHITECTURE,
     BENCH,
     MODEL,
     NETWORK,
     REPORT,
-    SEARCH_RESULT,
     SOURCE,
     WEIGHTS,
     Run,
@@ -52,7 +51,7 @@ def _search(run: Run) -> Payload:
     found: Payload = {"architecture": str(run.folder / ARCHITECTURE)}
     if not run.searched:
         return found
-    result = read_json(run.folder / SEARCH_RESULT, "onepath.search/1")
+    result = read_json(run.folder / SEARCH_RESULT, SCHEMA)
     names = ("latency_ms", "cap_ms", "feasible", "minimum_ms", "accuracy_validation", "steps")
     return {**found, **{name: result[name] for name in names if result.get(name) is not None}}
 
@@ -70,7 +69,7 @@ def _derive(run: Run) -> Payload:
 
 def _latency_ms(run: Run, network: Network) -> float | None:
     """What the target's table predicts; None where there is no table for this network yet."""
-    if not (run.folder / run.prices_file).is_file():
+    if not (run.folder / run.prices_file()).is_file():
         return None
     try:
         return predict_network(run.prices(), network).latency_ms

@@ -36,7 +36,9 @@ from runtime.measure import compile_untuned, probe_noise, roofline, time_calls, 
 from runtime.report.history import history_of
 from runtime.report.summary import Summary, summary_of
 from runtime.report.values import History, MixedChoice, Report
-from runtime.stages import BENCH, MODEL, SEARCH_RESULT, WEIGHTS, Run
+from runtime.search_stage import SCHEMA as SEARCH_SCHEMA
+from runtime.search_stage import SEARCH_RESULT
+from runtime.stages import BENCH, MODEL, WEIGHTS, Run
 from runtime.train import read_weights
 from runtime.workers import Workers
 
@@ -185,7 +187,7 @@ def summary(run: Run) -> Summary:
 
 def _result(run: Run) -> dict[str, Any]:
     """What the search found, where the architecture is a search's."""
-    return read_json(run.folder / SEARCH_RESULT, "onepath.search/1") if run.searched else {}
+    return read_json(run.folder / SEARCH_RESULT, SEARCH_SCHEMA) if run.searched else {}
 
 
 def _mixed(run: Run, network: Network) -> tuple[MixedChoice, ...]:

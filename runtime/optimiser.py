@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
 from typing import TypeAlias
@@ -96,6 +96,13 @@ class Optimiser:
         self.momenta = laid_out(under("momenta/", tensors), parameters)
         self.squares = laid_out(under("squares/", tensors), parameters)
         self.counts = {name: int(count) for name, count in under("counts/", tensors).items()}
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Free what belongs to tensors of other names: these are no longer there."""
+        there = set(names)
+        for own in (self.momenta, self.squares, self.counts):
+            for name in [name for name in own if name not in there]:
+                del own[name]
 
     def forget(self) -> None:
         """Start over."""

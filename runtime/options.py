@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from dsl.settings import Augment, Data, Gradient, Optimizer, Random, SearchSettings, TrainSettings
+from dsl.settings import Augment, Data, Optimizer, SearchSettings, TrainSettings
 from dsl.settings import Sgd as SgdSettings
 from runtime.data.batches import Augmentation
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.experiment import Experiment, NoSuchPart
 from runtime.optimiser import Adam, OptimiserOptions, Schedule, Sgd
-from runtime.search.options import SearchOptions, SearchProblem
+from runtime.search.options import SearchOptions
 from runtime.train import TrainOptions
 
 SEARCH_RAMP, TRAIN_RAMP = 0.02, 0.05
@@ -25,7 +25,7 @@ def data_source(experiment: Experiment) -> Data:
     Raises:
         NoSuchPart: it names none.
     """
-    if experiment.search is not None:
+    if experiment.search is not None and experiment.search.data is not None:
         return experiment.search.data
     if experiment.train is not None and experiment.train.data is not None:
         return experiment.train.data
@@ -64,53 +64,29 @@ def _ramp(warmup: float | None, epochs: int, otherwise: float) -> float:
     return otherwise if warmup is None else min(1.0, warmup / max(1, epochs))
 
 
-def search_options(settings: SearchSettings, target: str) -> SearchOptions:
-    """The options of a search whose latency cap, if it has one, is on `target`.
+def search_options(settings: SearchSettings) -> SearchOptions:
+    """The options of a search; its caps are not among them.
 
     Raises:
         SearchProblem: the settings ask for what is not there yet.
     """
-    common = {
-        "epochs": settings.epochs,
-        "warmup": settings.warmup,
-        "batch": settings.batch,
-        "optimiser": _optimiser(settings.optimizer),
-        "schedule": Schedule(
+    return SearchOptions(
+        strategy=settings.strategy,
+        penalty=settings.penalty,
+        prune=settings.prune,
+        front=settings.front,
+        epochs=settings.epochs,
+        warmup=settings.warmup,
+        batch=settings.batch,
+        optimiser=_optimiser(settings.optimizer),
+        schedule=Schedule(
             settings.schedule, _ramp(settings.lr_warmup, settings.epochs + settings.warmup, SEARCH_RAMP)
         ),
-        "label_smoothing": settings.label_smoothing,
-        "augmentation": _augmentation(settings.augment),
-        "cap_ms": _cap_ms(settings, target),
-        "seed": settings.seed,
-        "budget_s": settings.budget,
-    }
-    strategy = settings.strategy
-    if isinstance(strategy, Gradient):
-        lr = None if strategy.lr == Gradient().lr else strategy.lr
-        return SearchOptions(
-            "gradient",
-            strategy.update,
-            delay=strategy.delay,
-            every=strategy.every,
-            alpha_lr=lr,
-            **common,  # type: ignore[arg-type]
-        )
-    if isinstance(strategy, Random):
-        return SearchOptions("random", samples=strategy.samples, **common)  # type: ignore[arg-type]
-    return SearchOptions(type(strategy).__name__.lower(), **common)  # type: ignore[arg-type]
-
-
-def _cap_ms(settings: SearchSettings, target: str) -> float | None:
-    caps = []
-    for cap in settings.caps:
-        if cap.metric != "latency" or cap.relation != "<=":
-            what = f"a cap on `{cap.metric} {cap.relation}` in a search is not supported yet"
-            raise SearchProblem(what, "write it as `require` in the space: the result is checked against it")
-        if cap.target not in (None, target):
-            what = f"a cap on `{cap.target}` while the run is for `{target}`"
-            raise SearchProblem(what, f"run it with `--target {cap.target}`")
-        caps.append(cap.limit)
-    return min(caps, default=None)
+        label_smoothing=settings.label_smoothing,
+        augmentation=_augmentation(settings.augment),
+        seed=settings.seed,
+        budget_s=settings.budget,
+    )
 
 
 def train_options(settings: TrainSettings) -> TrainOptions:

@@ -13,12 +13,12 @@ from runtime.build_folder import refuse_inside_bundle
 from runtime.console import announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
+from runtime.search_stage import ARCHITECTURE, search_options_of
 from runtime.stages import (
-    ARCHITECTURE,
     STAGES,
     Run,
     Stage,
-    search_options_of,
+    profiled,
     train_options_of,
     winner_budget_s,
 )
@@ -49,7 +49,7 @@ def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
         raise KeyError(until)
     wanted = STAGES[: every.index(until) + 1]
     searches = run.given is None and bool(run.experiment.space.decisions)
-    needs_table = (searches and run.experiment.target.latency_table is None) or until in NEED_TABLE
+    needs_table = (searches and bool(profiled(run))) or until in NEED_TABLE
     return tuple(stage for stage in wanted if needs_table or stage.name != "profile")
 
 

@@ -6,16 +6,15 @@ interrupted. `runtime/pipeline.py` runs them in order and skips what is current.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.architecture import Architecture, completed, only, to_json, validate
+from compiler.architecture import Architecture, to_json, validate
 from compiler.ir.graph import Network
 from compiler.ir.text import print_network, print_space, read
 from compiler.passes.fuse import Plan, fuse
@@ -25,19 +24,19 @@ from runtime.console import Progress
 from runtime.experiment import Experiment, NoSuchPart
 from runtime.files import sha256_file, write_atomic, write_json
 from runtime.run_folder import RunFolder
+from runtime.search_stage import ARCHITECTURE, SEARCH_RESULT, plain, search_inputs, search_stage
 
 if TYPE_CHECKING:
     from compiler.latency import LatencyTable
     from compiler.predict import Table
     from compiler.target import Target
+    from dsl.settings import TargetSettings
     from runtime.data.dataset import Dataset
-    from runtime.search.options import SearchOptions, SearchProgress
+    from runtime.search.options import SearchProgress
     from runtime.train import TrainOptions, TrainProgress
 
-ARCHITECTURE = "architecture.json"
 NETWORK = "network.graph"
 SOURCE = "network.py"
-SEARCH_RESULT = "search/result.json"
 WEIGHTS = "train/weights.safetensors"
 MODEL = "model.onnx"
 BUNDLE = "bundle/manifest.json"
@@ -93,12 +92,22 @@ class Run:
         return f"latency/{self.experiment.target.name}.json"
 
     @property
-    def prices_file(self) -> str:
-        """The table that prices networks: the target's own from elsewhere, by its whole path, else `table_file`."""
+    def targets(self) -> tuple[TargetSettings, ...]:
+        """The target of the experiment, and those of the search's caps on latency."""
+        caps = self.experiment.search.caps if self.experiment.search else ()
+        names = [cap.target for cap in caps if cap.metric == "latency" and cap.target]
+        known = self.experiment.settings.targets
+        others = [known[name] for name in dict.fromkeys(names) if name != self.experiment.target.name]
+        return (self.experiment.target, *others)
+
+    def prices_file(self, target: TargetSettings | None = None) -> str:
+        """The table that prices networks: the target's own from elsewhere, by its whole path, else the measured
+        one of this folder. Without `target`, of the experiment's."""
         from runtime.latency_table import table_path
 
-        elsewhere = table_path(self.experiment.target, self.experiment.folder)
-        return self.table_file if elsewhere is None else str(elsewhere.absolute())
+        target = target or self.experiment.target
+        elsewhere = table_path(target, self.experiment.folder)
+        return f"latency/{target.name}.json" if elsewhere is None else str(elsewhere.absolute())
 
     @property
     def tuning_file(self) -> str:
@@ -116,15 +125,16 @@ class Run:
 
         return read_table(self.folder / name)
 
-    def prices(self) -> Table:
-        """The table that prices networks.
+    def prices(self, target: TargetSettings | None = None) -> Table:
+        """The table that prices networks, of the experiment's target or another.
 
         Raises:
             TableProblem, FileProblem: it is none, or is damaged.
         """
         from runtime.latency_table import read_any_table
 
-        return read_any_table(self.folder / self.prices_file, self.experiment.target.name)
+        target = target or self.experiment.target
+        return read_any_table(self.folder / self.prices_file(target), target.name)
 
     def architecture(self) -> Architecture:
         """The architecture of the run folder, checked against the space."""
@@ -151,8 +161,13 @@ class Run:
     def searching(self, now: SearchProgress) -> None:
         """Pass on how far the search is."""
         state = f"loss {now.loss:.3f}, accuracy {now.accuracy:.1%}"
-        latency = f", expected {now.expected_ms:.3f} ms, entropy {now.entropy:.2f}"
-        self.progress.update(now.step, now.steps, state + latency, kind=now.phase)
+        if now.phase == "evaluation":
+            state = f"best {now.accuracy:.4g}"
+        name = f"latency on {self.experiment.target.name}"
+        latency = f", {now.costs[name]:.3f} ms" if name in now.costs else ""
+        self.progress.update(
+            now.step, now.steps, f"{state}{latency}, entropy {now.entropy:.2f}", kind=now.phase
+        )
 
     def training(self, now: TrainProgress) -> None:
         """Pass on how far the training is."""
@@ -172,75 +187,48 @@ class Stage:
 # Profile
 
 
+def profiled(run: Run) -> list[TargetSettings]:
+    """The targets whose kernels are timed here: all but those that have a table from elsewhere."""
+    return [each for each in run.targets if each.latency_table is None]
+
+
+def _targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
+    """Those, resolved; where there are none, what is wrong with profiling the target is raised."""
+    from runtime.targets import resolve
+
+    return [(each, resolve(each)) for each in profiled(run) or [run.experiment.target]]
+
+
 def _profile_inputs(run: Run) -> Any:
-    settings = run.experiment.search
-    budget = settings.profile_budget if settings else None
-    kernels = sorted(space_kernels(run.experiment.flat, run.target))
-    target = [run.target.key, run.table_file, run.experiment.target.trials]
-    return [kernels, target, budget, version("apache-tvm")]
+    search = run.experiment.search
+    budget, here = search.profile_budget if search else None, _targets_here(run)
+    kernels = [sorted(space_kernels(run.experiment.flat, target)) for _, target in here]
+    keys = [[target.key, settings.trials] for settings, target in here]
+    return [kernels, keys, budget, version("apache-tvm")]
 
 
 def _profile(run: Run) -> tuple[str, ...]:
+    """A latency table of each target; the budget is for each of them."""
     from runtime.latency_table import write_table
     from runtime.profiler import profile_space
 
     search = run.experiment.search
-    table = profile_space(
-        run.experiment.flat,
-        run.target,
-        records=run.records,
-        budget_s=search.profile_budget if search else None,
-        trials=run.experiment.target.trials,
-        progress=run.progress,
-        fresh=run.anew,
-        begun=run.folder.begun("profile") if run.resume else None,
-    )
-    write_table(run.folder / run.table_file, table)
-    return (run.table_file,)
+    for settings, target in _targets_here(run):
+        table = profile_space(
+            run.experiment.flat,
+            target,
+            records=run.records,
+            budget_s=search.profile_budget if search else None,
+            trials=settings.trials,
+            progress=run.progress,
+            fresh=run.anew,
+            begun=run.folder.begun("profile") if run.resume else None,
+        )
+        write_table(run.folder / run.prices_file(settings), table)
+    return tuple(run.prices_file(settings) for settings in profiled(run))
 
 
-# Search
-
-
-def _search_inputs(run: Run) -> Any:
-    if run.given is not None:
-        return ["given", to_json(read_architecture(run.given))]
-    search = run.experiment.search
-    graph, settings = print_space(run.experiment.flat), _plain(search) if search else None
-    data = run.data_identity if search and run.experiment.space.decisions else None
-    return [graph, settings, run.sha(run.prices_file), data, version("torch")]
-
-
-def _plain(settings: Any) -> Any:
-    """Settings as JSON can say them; where in the text they stand is no part of them."""
-    if is_dataclass(settings) and not isinstance(settings, type):
-        return {f.name: _plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "span"}
-    return [_plain(each) for each in settings] if isinstance(settings, tuple) else settings
-
-
-def _search(run: Run) -> tuple[str, ...]:
-    """The architecture: the one given, the only one of the space, or the one that the search finds."""
-    if run.given is not None:
-        return _write_architecture(run, validate(run.experiment.space, read_architecture(run.given)))
-    if not run.experiment.space.decisions:
-        return _write_architecture(run, only(run.experiment.space))
-    return _searched(run)
-
-
-def search_options_of(run: Run) -> SearchOptions:
-    """How the file wants the space searched.
-
-    Raises:
-        NoSuchPart: it does not say.
-        SearchProblem: it asks for what is not there yet.
-    """
-    from runtime.options import search_options
-
-    name, settings = run.experiment.space.name, run.experiment.search
-    if settings is None:
-        way_out = f"write `search {name} {{ … }}`, or give `--arch`"
-        raise NoSuchPart(f"nothing says how to search `{name}`: {way_out}")
-    return search_options(settings, run.experiment.target.name)
+# Train
 
 
 def train_options_of(run: Run) -> TrainOptions:
@@ -258,36 +246,6 @@ def train_options_of(run: Run) -> TrainOptions:
         raise NoSuchPart(f"nothing says how to train `{name}`: write `train {name} {{ … }}`")
     teacher_architecture(run.experiment)
     return train_options(run.experiment.train)
-
-
-def _searched(run: Run) -> tuple[str, ...]:
-    from compiler.predict import candidate_costs
-    from runtime.search.search import search
-
-    options = search_options_of(run)
-    costs = candidate_costs(run.prices(), run.experiment.flat)
-    result = search(
-        run.experiment.flat, costs, run.data, options, run.folder / "search", run.resume, run.searching
-    )
-    summary = {
-        "latency_ms": result.latency_ms,
-        "expected_ms": result.expected_ms,
-        "minimum_ms": result.minimum_ms,
-        "cap_ms": result.cap_ms,
-        "feasible": result.feasible,
-        "accuracy_validation": result.validation.accuracy,
-        "steps": result.steps,
-        "probabilities": {name: dict(row) for name, row in result.probabilities.items()},
-    }
-    write_json(run.folder / SEARCH_RESULT, summary, "onepath.search/1")
-    written = _write_architecture(run, completed(run.experiment.space, result.choices))
-    return (*written, SEARCH_RESULT, f"search/{result.parameters.name}", f"search/{result.log.name}")
-
-
-def _write_architecture(run: Run, architecture: Architecture) -> tuple[str, ...]:
-    checked = validate(run.experiment.space, architecture)
-    write_atomic(run.folder / ARCHITECTURE, json.dumps(to_json(checked), indent=2) + "\n")
-    return (ARCHITECTURE,)
 
 
 # Derive
@@ -309,15 +267,12 @@ def _derive(run: Run) -> tuple[str, ...]:
     return (NETWORK, SOURCE)
 
 
-# Train
-
-
 def _train_inputs(run: Run) -> Any:
     from runtime.distill import teacher_architecture
 
     recipe, teacher = run.experiment.train, teacher_architecture(run.experiment)
     initial = _initial(run) and run.sha(_initial(run))
-    settings = [recipe and _plain(recipe), teacher and to_json(teacher)]
+    settings = [plain(recipe), teacher and to_json(teacher)]
     return [run.sha(NETWORK), settings, run.data_identity, initial, version("torch")]
 
 
@@ -441,7 +396,7 @@ def _report(run: Run) -> tuple[str, ...]:
 
 STAGES: tuple[Stage, ...] = (
     Stage("profile", "time the kernels of all candidates on the target", _profile_inputs, _profile),
-    Stage("search", "find the architecture", _search_inputs, _search),
+    Stage("search", "find the architecture", search_inputs, search_stage),
     Stage("derive", "make the network, as a graph and as PyTorch source", _derive_inputs, _derive),
     Stage("train", "train the network", _train_inputs, _train),
     Stage("export", "write it as ONNX", _export_inputs, _export),

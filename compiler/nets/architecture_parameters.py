@@ -18,16 +18,31 @@ INITIAL_DEVIATION = 1e-3
 
 
 class ArchitectureParameters:
-    """`alpha` holds the parameters of all decisions one after the other, in double precision."""
+    """`alpha` holds the parameters of all decisions one after the other, in double precision.
+
+    `alive` lists, for each decision, the candidates that can still be drawn: the others have probability 0.
+    """
 
     def __init__(self, candidates: Sequence[int], seed: int) -> None:
         self.candidates = list(candidates)
         initial = torch.zeros(sum(candidates), dtype=torch.float64)
         self.alpha = nn.Parameter(initial.normal_(0, INITIAL_DEVIATION, generator=stream(seed, "init alpha")))
+        self.alive = [list(range(size)) for size in candidates]
+
+    def drop(self, decision: int, pick: int) -> None:
+        """A candidate that is not to be drawn again; the others keep their ratios."""
+        self.alive[decision] = [each for each in self.alive[decision] if each != pick]
+
+    def _parts(self, alpha: Tensor) -> tuple[Tensor, ...]:
+        parts = torch.split(alpha, self.candidates)
+        return tuple(
+            part if len(alive) == len(part) else part.masked_fill(_dead(len(part), alive), -math.inf)
+            for part, alive in zip(parts, self.alive, strict=True)
+        )
 
     def probabilities(self) -> tuple[Tensor, ...]:
         """`softmax(alpha)` of each decision, shape `[candidates]`, differentiable."""
-        return tuple(torch.softmax(part, 0) for part in torch.split(self.alpha, self.candidates))
+        return tuple(torch.softmax(part, 0) for part in self._parts(self.alpha))
 
     def shares(self, compared: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
         """The probabilities among the candidates compared alone, shape `[compared]`, differentiable."""
@@ -38,26 +53,42 @@ class ArchitectureParameters:
 
     def log_probabilities(self) -> list[list[float]]:
         """The logarithms of the probabilities, as numbers."""
-        return [
-            torch.log_softmax(part, 0).tolist() for part in torch.split(self.alpha.detach(), self.candidates)
-        ]
+        return [torch.log_softmax(part, 0).tolist() for part in self._parts(self.alpha.detach())]
 
-    def draw(self, generator: torch.Generator) -> tuple[int, ...]:
-        """One candidate a decision, by its probability."""
-        return _draw([part.detach() for part in self.probabilities()], generator)
+    def draw(self, generator: torch.Generator, explore: float = 0.0) -> tuple[int, ...]:
+        """One candidate a decision, by its probability; with the chance `explore`, any that is alive alike."""
+        probabilities = [part.detach() for part in self.probabilities()]
+        if explore > 0:
+            uniform = [(part > -math.inf).double() for part in self._parts(self.alpha.detach())]
+            pairs = zip(probabilities, uniform, strict=True)
+            probabilities = [(1 - explore) * part + explore * any_ / any_.sum() for part, any_ in pairs]
+        return _draw(probabilities, generator)
+
+    def certainty(self) -> Tensor:
+        """The mean over decisions of the negative entropy in units of the greatest: -1 uniform, 0 decided."""
+        parts = [part[list(alive)] for part, alive in zip(self.probabilities(), self.alive, strict=True)]
+        terms = [
+            (part * part.clamp_min(1e-300).log()).sum() / math.log(size)
+            for part, size in zip(parts, self.candidates, strict=True)
+            if size > 1
+        ]
+        return torch.stack(terms).mean() if terms else torch.zeros((), dtype=torch.float64)
 
     def entropy(self) -> float:
         """The mean over decisions of the entropy, each in units of the greatest: 1 uniform, 0 decided."""
-        parts = [part.detach() for part in self.probabilities() if len(part) > 1]
-        entropies = [float(-(part * part.clamp_min(1e-300).log()).sum()) for part in parts]
-        greatest = [math.log(len(part)) for part in parts]
-        return sum(e / g for e, g in zip(entropies, greatest, strict=True)) / max(1, len(parts))
+        return -float(self.certainty().detach())
+
+
+def _dead(size: int, alive: Sequence[int]) -> Tensor:
+    dead = torch.ones(size, dtype=torch.bool)
+    dead[list(alive)] = False
+    return dead
 
 
 def _draw(probabilities: Sequence[Tensor], generator: torch.Generator) -> tuple[int, ...]:
     drawn = torch.rand(len(probabilities), dtype=torch.float64, generator=generator)
     return tuple(
-        min(int(torch.searchsorted(part.cumsum(0), at, right=True)), len(part) - 1)
+        min(int(torch.searchsorted(part.cumsum(0), at, right=True)), int(part.nonzero()[-1]))
         for part, at in zip(probabilities, drawn, strict=True)
     )
 
@@ -70,7 +101,7 @@ def draw_uniform(candidates: Sequence[int], generator: torch.Generator) -> tuple
 def draw_pairs(
     probabilities: Sequence[Tensor], generator: torch.Generator
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
-    """Two candidates a decision, without replacement, and the one of them that is active.
+    """Two candidates a decision, without replacement, and the one of them that is active; one where no other is left.
 
     The active one is drawn by the softmax over the two (ProxylessNAS, section 3.2).
     """
@@ -80,7 +111,11 @@ def draw_pairs(
         for part, i in zip(probabilities, first, strict=True)
     ]
     second = _draw(
-        [part / part.sum() if part.sum() > 0 else part + 1 / len(part) for part in others], generator
+        [
+            part / part.sum() if part.sum() > 0 else own
+            for part, own in zip(others, probabilities, strict=True)
+        ],
+        generator,
     )
     pairs = tuple(tuple(sorted({a, b})) for a, b in zip(first, second, strict=True))
     within = [part.detach()[list(pair)] for part, pair in zip(probabilities, pairs, strict=True)]
@@ -105,14 +140,12 @@ def gate_objective(probabilities: Sequence[Tensor], gradients: Sequence[Tensor])
     return torch.stack(terms).sum() if terms else torch.zeros((), dtype=torch.float64)
 
 
-def expected_latency(
-    fixed_ms: float, costs: Sequence[Sequence[float]], probabilities: Sequence[Tensor]
-) -> Tensor:
-    """`E = fixed + sum over decisions of sum_j p_j F_j`, milliseconds (ProxylessNAS, equation 5).
+def expectation(fixed: float, costs: Sequence[Sequence[float]], probabilities: Sequence[Tensor]) -> Tensor:
+    """`E = fixed + sum over decisions of sum_j p_j F_j`, in the costs' unit (ProxylessNAS, equation 5).
 
     It does not depend on which path is drawn, so that its gradient reaches every decision in every step.
     """
-    total = torch.tensor(fixed_ms, dtype=torch.float64)
+    total = torch.tensor(fixed, dtype=torch.float64)
     for row, part in zip(costs, probabilities, strict=True):
         total = total + (part * torch.tensor(row, dtype=torch.float64)).sum()
     return total

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compiler.nets.modules import Run, register
+from compiler.nets.modules import Run, register, unregister
 
 
 class Path(nn.Module):
@@ -66,25 +66,36 @@ class MixedOp(nn.Module):
         self.name = name
         self.decision = name
         self.labels = tuple(paths)
-        self.paths = tuple(paths.values())
+        self.paths: list[Path | None] = list(paths.values())
         for label, path in paths.items():
             register(self, label, path)
 
+    def drop(self, index: int) -> None:
+        """Free candidate `index`: it cannot be run again, and its tensors are no longer the supernet's."""
+        self.paths[index] = None
+        unregister(self, self.labels[index])
+
+    def path(self, index: int) -> Path:
+        """Candidate `index`, which has not been dropped."""
+        found = self.paths[index]
+        assert found is not None, f"`{self.labels[index]}` of `{self.name}` was dropped"
+        return found
+
     def path_tensors(self, index: int) -> dict[str, Tensor]:
         """The weights and statistics of candidate `index`, by node name."""
-        tensors: dict[str, Tensor] = self.paths[index].state_dict(keep_vars=True)
+        tensors: dict[str, Tensor] = self.path(index).state_dict(keep_vars=True)
         return tensors
 
     def forward(self, operands: Sequence[Tensor], run: Run) -> Tensor:
         """The drawn candidate's output; where `run` has gates, their gradient is wired in."""
         drawn = run.paths[self.decision]
-        output = self.paths[drawn].compute(tuple(operands), run)
+        output = self.path(drawn).compute(tuple(operands), run)
         if run.gates is None:
             return output
         watched = Run("observe")
 
         def rerun(index: int, *again: Tensor) -> Tensor:
-            return self.paths[index].compute(again, watched)
+            return self.path(index).compute(again, watched)
 
         name, detached = self.decision, [operand.detach() for operand in operands]
         gated: Tensor = _Gate.apply(  # type: ignore[no-untyped-call]

@@ -83,6 +83,14 @@ def register(parent: nn.Module, name: str, child: nn.Module) -> None:
     parent._modules[last] = child
 
 
+def unregister(parent: nn.Module, name: str) -> None:
+    """Take out a submodule that `register` put there; what else has its name in front stays."""
+    place, _, last = name.rpartition(".")
+    for part in place.split(".") if place else ():
+        parent = parent._modules[part]  # type: ignore[assignment]
+    del parent._modules[last]
+
+
 def initialise(module: nn.Module, seed: int) -> None:
     """Set every weight in `module` afresh, each from the stream of its own name.
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from compiler.expected import path_decisions
 from compiler.ir.graph import SpaceGraph
 from compiler.nets.forward import Mode
 from compiler.nets.mixed import MixedOp
 from compiler.nets.modules import Operation, Run, initialise
 from compiler.nets.network import GraphModule
+from compiler.path_decisions import path_decisions
 
 Paths = Sequence[int]
 """The index of the drawn candidate of each decision, in the order of `Supernet.decisions`."""
@@ -69,6 +69,11 @@ class Supernet(GraphModule):
             prefix = f"{mixed.name}.{mixed.labels[pick]}"
             tensors |= {f"{prefix}.{key}": tensor for key, tensor in mixed.path_tensors(pick).items()}
         return {key: tensor for key, tensor in tensors.items() if isinstance(tensor, nn.Parameter)}
+
+    def drop(self, decision: int, pick: int) -> None:
+        """Free the weights of a candidate that is not to be run again."""
+        for member in self.decisions[decision].members:
+            self._mixed[member].drop(pick)
 
     def network_tensors(self, paths: Paths) -> dict[str, Tensor]:
         """Copies of weights and statistics along `paths`, keyed as the derived network's."""

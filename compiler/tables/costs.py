@@ -15,9 +15,9 @@ from dataclasses import replace
 from networkx.utils import UnionFind
 
 from compiler.derive import derive
-from compiler.expected import LatencyCosts, PathDecision, path_decisions
 from compiler.ir.graph import Network, SpaceGraph
 from compiler.latency import TableProblem
+from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
 from compiler.tables.block_table import BlockTable
 from compiler.tables.cover import Layer, Piece, pieces, require_all
 

@@ -148,8 +148,8 @@ def _space_answer(graph: SpaceGraph, priced: Priced | None, fastest: Path | None
 
 
 def _latency_answer(graph: SpaceGraph, priced: Priced, fastest: Path | None) -> dict[str, Any]:
-    from compiler.expected import path_decisions
     from compiler.passes.flatten import flatten
+    from compiler.path_decisions import path_decisions
     from compiler.predict import candidate_costs, space_latency
 
     try:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal as OneOf
 
+from compiler.caps import Cap
 from compiler.ir.expression import Literal
+from compiler.path_costs import Picks
+from dsl.settings import Adaptive, Gradient, LatencyTerm, Progressive, Strategy
 from runtime.data.batches import Augmentation
 from runtime.evaluate.accuracy import Score
-from runtime.optimiser import Schedule, Sgd
+from runtime.optimiser import OptimiserOptions, Schedule, Sgd
 
 
 class SearchProblem(Exception):
@@ -22,76 +25,87 @@ class SearchProblem(Exception):
 
 
 class InfeasibleCap(SearchProblem):
-    """A cap under which the space has no network; `minimum_ms` is the least that it can reach."""
+    """A cap that no network of the space holds, together with the others; `reachable` is the nearest to it."""
 
-    def __init__(self, cap_ms: float, minimum_ms: float) -> None:
-        what = f"no network of the space takes {cap_ms:g} ms or less: the fastest takes {minimum_ms:.4g} ms"
-        super().__init__(what, "raise the cap, or add faster candidates to the space")
-        self.cap_ms, self.minimum_ms = cap_ms, minimum_ms
+    def __init__(self, cap: Cap, reachable: float | None, others: bool) -> None:
+        known = "" if reachable is None else f": what can be reached is {reachable:.6g} {cap.unit}".rstrip()
+        among = " among those that hold the other caps" if others else ""
+        super().__init__(f"no network of the space has {cap}{among}{known}", "loosen it, or widen the space")
+        self.cap, self.reachable = cap, reachable
 
 
 @dataclass(frozen=True)
 class SearchOptions:
     """A search. Epochs are passes over the training split; `warmup` epochs of random paths come before `epochs`.
 
-    With `budget_s` both are shortened alike until the search fits into it. Architecture steps come after
-    every `every` weight steps, none in the first `delay` epochs after the warm-up. `alpha_lr` None is chosen
-    from the number of architecture steps: the published 1e-3 is for some 10^5 of them.
+    With `budget_s` both are shortened alike until the search fits into it. `front` is how many networks along the
+    front of score and cost are wanted besides the result.
     """
 
-    strategy: str = "gradient"
-    update: str = "recompute"
+    strategy: Strategy = field(default_factory=Gradient)
+    penalty: LatencyTerm = field(default_factory=Adaptive)
+    prune: Progressive | None = None
+    front: int = 0
     epochs: float = 120
     warmup: float = 40
-    delay: float = 1
-    every: int = 5
     batch: int = 256
-    alpha_lr: float | None = None
-    optimiser: Sgd = field(default_factory=lambda: Sgd(lr=0.025))
+    optimiser: OptimiserOptions = field(default_factory=lambda: Sgd(lr=0.025))
     schedule: Schedule = field(default_factory=lambda: Schedule(ramp=0.02))
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
-    cap_ms: float | None = None
     seed: int = 0
     budget_s: float | None = None
-    samples: int = 100
     recalibration_batches: int = 20
     save_every_s: float = 15.0
 
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """After a step. Loss and accuracy are means over the epoch so far; entropy is 1 uniform, 0 decided."""
+    """After a step. Loss and accuracy are means over the epoch so far; in an evaluation the accuracy is the best
+    score yet. Entropy is 1 uniform, 0 decided. `costs` are expected values, by metric."""
 
     step: int
     steps: int
     phase: OneOf["warm-up", "search", "evaluation"]
     loss: float
     accuracy: float
-    expected_ms: float
+    costs: Mapping[str, float]
     entropy: float
 
 
 @dataclass(frozen=True)
-class SearchResult:
-    """The architecture found. Latencies are the table's, in milliseconds; accuracy is on the validation split.
+class Found:
+    """A network that was found: its picks, score and costs by metric, and whether it holds all caps."""
 
-    `choices` are the architecture's, by decision path. `probabilities` are by mixed node and label.
-    `expected_ms` is the mean over the distribution the search ended with, `argmax_ms` that of each
-    decision's most probable candidate, `latency_ms` that of the network returned, which is the most
-    probable one under the cap. `parameters` are its weights in the supernet, a start for its training.
+    picks: Picks
+    score: float
+    costs: Mapping[str, float]
+    feasible: bool
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The network found. Costs are by metric, in its own unit, as the tables have them.
+
+    `choices` are the architecture's, by decision path. `probabilities` are by decision and label. `expected` is
+    the mean over the distribution that the search ended with, `argmax` the costs of each decision's most probable
+    candidate, `best` the network returned. `validation` is its score on the validation split, with the weights that it
+    has in the supernet (`parameters`, a start for its training); both None where another evaluator judged.
     """
 
     choices: Mapping[str, Literal]
-    picks: tuple[int, ...]
+    best: Found
+    caps: tuple[Cap, ...]
     probabilities: Mapping[str, Mapping[str, float]]
-    latency_ms: float
-    expected_ms: float
-    argmax_ms: float
-    minimum_ms: float
-    cap_ms: float | None
-    feasible: bool
-    validation: Score
+    expected: Mapping[str, float]
+    argmax: Mapping[str, float]
+    front: tuple[Found, ...]
+    validation: Score | None
     steps: int
-    parameters: Path
+    parameters: Path | None
     log: Path
+
+    @property
+    def picks(self) -> Picks:
+        """The candidate of each decision."""
+        return self.best.picks

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from runtime.search.options import SearchOptions
+
+
+class GateSettings(Protocol):
+    """What strategies with binary gates are set by (see `dsl.settings`)."""
+
+    @property
+    def every(self) -> int: ...
+    @property
+    def delay(self) -> int: ...
+    @property
+    def lr(self) -> float | None: ...
+    @property
+    def entropy(self) -> float: ...
+    @property
+    def explore(self) -> float: ...
+
 
 FINISH_SHARE = 0.08
 """The share of a time budget that is kept for judging and writing the result."""
@@ -48,6 +64,7 @@ class Plan:
 
 def make_plan(
     options: SearchOptions,
+    gates: GateSettings,
     batches_an_epoch: int,
     weight_step_s: float = 0.0,
     architecture_step_s: float = 0.0,
@@ -57,13 +74,13 @@ def make_plan(
     warmup_share = options.warmup / max(1e-9, options.warmup + options.epochs)
     steps = wanted
     if options.budget_s is not None and weight_step_s > 0:
-        searching = (1 - warmup_share) / options.every
+        searching = (1 - warmup_share) / gates.every
         mean_s = weight_step_s + searching * architecture_step_s
         affordable = options.budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) / mean_s
         steps = min(wanted, affordable)
     shortened = steps / wanted
     warmup = round(warmup_share * steps)
-    delay = warmup + round(min(options.delay * batches_an_epoch * shortened, (steps - warmup) / 4))
-    plan = Plan(max(1, round(steps)), warmup, delay, options.every, 0.0)
-    rate = options.alpha_lr or min(0.2, max(1e-3, TRAVEL / max(1, plan.architecture_steps)))
+    delay = warmup + round(min(gates.delay * batches_an_epoch * shortened, (steps - warmup) / 4))
+    plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0)
+    rate = gates.lr or min(0.2, max(1e-3, TRAVEL / max(1, plan.architecture_steps)))
     return Plan(plan.steps, plan.warmup, plan.delay, plan.every, rate)

@@ -1,159 +1,246 @@
-"""Search a flattened space: one function for all strategies."""
+"""Search a problem: one function for all strategies and all evaluators."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from compiler.expected import LatencyCosts, most_probable_under
-from compiler.ir.graph import SpaceGraph
-from compiler.nets.supernet import Supernet, build_supernet
+import torch
+
+from compiler.nets.supernet import build_supernet
+from compiler.path_costs import PathCosts, Picks
+from compiler.path_decisions import choices_of
+from dsl.settings import Evolution, Gradient, Random, Reinforce
 from runtime.data.dataset import Dataset
 from runtime.events import EventLog
 from runtime.files import canonical_json
 from runtime.loop import Place, Stage, run_stage
-from runtime.search.gradient import UPDATES, GradientSearch
-from runtime.search.options import SearchOptions, SearchProblem, SearchProgress, SearchResult
-from runtime.search.paths import Latency, PathTrainer
-from runtime.search.random_sampling import RandomSearch
+from runtime.search.evaluators.evaluator import Evaluator
+from runtime.search.evaluators.supernet import PathTrainer
+from runtime.search.evaluators.table import Listed, TableOfScores
+from runtime.search.options import (
+    Found,
+    InfeasibleCap,
+    SearchOptions,
+    SearchProblem,
+    SearchProgress,
+    SearchResult,
+)
+from runtime.search.penalty import check_penalty
+from runtime.search.problem import Problem
+from runtime.search.samplers.evolution import EvolutionSampler
+from runtime.search.samplers.random_sampler import RandomSampler
+from runtime.search.samplers.reinforce import ReinforceSampler
+from runtime.search.samplers.sampler import Region, Sampler
+from runtime.search.strategies.gradient import GradientSearch
+from runtime.search.strategies.reinforce import ReinforceSearch
+from runtime.search.strategies.sampled import SampledSearch
 from runtime.train import write_weights
+
+TABLE_LR = 0.1
+"""REINFORCE's rate where each network is judged at once, and some hundreds in all: the paper's 1e-3 is for 10^5."""
 
 
 class Strategy(Stage, Protocol):
-    """A stage that ends with a score for every candidate: the network returned has the greatest sum of them."""
+    """A stage that ends with a network."""
 
-    def scores(self) -> list[list[float]]:
-        """By decision and candidate."""
+    def result(self) -> Found:
+        """The network that the search ends with; it holds all caps."""
+
+    def front(self, count: int) -> tuple[Found, ...]:
+        """Up to so many networks of which none beats another in score and cost."""
+
+    def likeliest(self) -> Picks:
+        """The network that it would be without caps."""
 
     def probabilities(self) -> dict[str, dict[str, float]]:
         """By decision and label."""
 
 
-STRATEGIES: Mapping[str, Callable[[PathTrainer, Latency], Strategy]] = {
-    "gradient": GradientSearch,
-    "random": RandomSearch,
-}
-"""Every strategy, by its name in the language."""
-
-
 def search(
-    flat: SpaceGraph,
-    costs: LatencyCosts | None,
-    data: Dataset,
+    problem: Problem,
+    judge: Dataset | Evaluator,
     options: SearchOptions,
     folder: Path,
     resume: bool = True,
     progress: Callable[[SearchProgress], None] | None = None,
 ) -> SearchResult:
-    """Search `flat` in `folder`, which gets `search.jsonl`, checkpoints and `supernet_path.safetensors`.
+    """Search a problem in `folder`, which gets `search.jsonl`, checkpoints and, with a supernet,
+    `supernet_path.safetensors`. A data set as judge means a supernet that is trained on it.
 
     A search that was interrupted goes on; one that is finished gives its result again; one of another space,
-    data or settings is begun anew, with a message. Without `costs` every latency counts as 0, and there can be
-    no cap.
+    data or settings is begun anew, with a message.
 
     Raises:
-        InfeasibleCap: no network is under the cap: told before anything else is done.
-        SearchProblem: a strategy or form that is not there, no decision, or a loss that became infinite.
+        InfeasibleCap: no network holds the caps: told before anything else is done.
+        SearchProblem: a strategy that the judge cannot serve, no decision, a loss that became infinite, a network
+            without a score.
         DataProblem: the images or classes do not fit the space.
         FileProblem: the folder cannot be written.
     """
-    _check(options)
-    data.check_fits(flat.graph.inputs[0].type.sizes, flat.graph.type.sizes)
-    supernet = build_supernet(flat, options.seed)
-    if not supernet.decisions:
-        raise SearchProblem(f"the space `{flat.name}` has no decision to make", "train it directly")
-    latency = Latency.of(supernet, costs, options.cap_ms)
-    trainer = PathTrainer(supernet, data, options, progress)
-    strategy = STRATEGIES[options.strategy](trainer, latency)
-    identity = _fingerprint(supernet, latency, data, options)
-    place = Place(folder, "search", identity, resume, options.save_every_s)
+    if not problem.decisions:
+        raise SearchProblem(f"the space `{problem.flat.name}` has no decision to make", "train it directly")
+    problem = _judged_by(problem, judge)
+    _check_feasible(problem, judge)
+    strategy, evaluator = _strategy(problem, judge, options, progress)
+    place = Place(folder, "search", _fingerprint(problem, evaluator, options), resume, options.save_every_s)
     plan = run_stage(strategy, place)
-    return _finished(strategy, trainer, latency, place, plan["steps"])
+    return _finished(problem, strategy, evaluator, options, place, plan["steps"])
 
 
-def _check(options: SearchOptions) -> None:
-    if options.strategy not in STRATEGIES:
-        what = f"the strategy `{options.strategy}` is not there yet"
-        raise SearchProblem(what, f"use one of {', '.join(STRATEGIES)}")
-    if options.update not in UPDATES:
-        what = f"the update `{options.update}` is not there"
-        raise SearchProblem(what, f"use one of {', '.join(UPDATES)}")
+def _judged_by(problem: Problem, judge: Dataset | Evaluator) -> Problem:
+    """The problem with the latencies of a table that has them."""
+    if not isinstance(judge, TableOfScores) or judge.latencies_ms is None:
+        return problem
+    latencies: dict[str, Listed] = {
+        name: judge.latencies_ms for name in problem.metrics if name.startswith("latency")
+    }
+    caps = tuple(replace(cap, metric=latencies.get(cap.name, cap.metric)) for cap in problem.caps.caps)
+    return replace(problem, metrics={**problem.metrics, **latencies}, caps=replace(problem.caps, caps=caps))
 
 
-def _fingerprint(supernet: Supernet, latency: Latency, data: Dataset, options: SearchOptions) -> str:
-    shapes = {name: list(tensor.shape) for name, tensor in supernet.state_dict().items()}
-    decisions = [asdict(decision) for decision in supernet.decisions]
-    settings = asdict(replace(options, save_every_s=0))
-    identity = [settings, decisions, shapes, asdict(latency), data.digest]
+def _check_feasible(problem: Problem, judge: Dataset | Evaluator) -> None:
+    known = None if isinstance(judge, Dataset) else judge.known()
+    if known is None:
+        problem.check_feasible()
+        return
+    networks = list(known)
+    for cap in problem.caps.caps:
+        values = [cap.metric.total(picks) for picks in networks]
+        nearest = min(values) if cap.relation == "<=" else max(values)
+        if cap.excess(nearest) > 0:
+            raise InfeasibleCap(cap, nearest, others=False)
+    if not any(not problem.caps.broken(picks) for picks in networks):
+        raise InfeasibleCap(problem.caps.caps[0], None, others=True)
+
+
+def _strategy(
+    problem: Problem,
+    judge: Dataset | Evaluator,
+    options: SearchOptions,
+    progress: Callable[[SearchProgress], None] | None,
+) -> tuple[Any, Evaluator]:
+    chosen = options.strategy
+    if isinstance(judge, Dataset):
+        judge.check_fits(problem.flat.graph.inputs[0].type.sizes, problem.flat.graph.type.sizes)
+        trainer = PathTrainer(build_supernet(problem.flat, options.seed), judge, options, progress)
+        if isinstance(chosen, Gradient | Reinforce):
+            check_penalty(problem, options.penalty)
+            kind: Any = GradientSearch if isinstance(chosen, Gradient) else ReinforceSearch
+            return kind(problem, trainer, chosen), trainer
+        evaluator: Evaluator = trainer
+    elif isinstance(chosen, Gradient):
+        what = "the strategy `gradient` needs a supernet: there is no gradient of a score"
+        raise SearchProblem(what, "use `reinforce`, `evolution` or `random` with this evaluator")
+    else:
+        evaluator = judge
+    if options.prune is not None:
+        raise SearchProblem("pruning needs binary gates", "use `gradient` or `reinforce` with a supernet")
+    sampler, wanted = _sampler(problem, evaluator, options)
+    return SampledSearch(problem, evaluator, options, sampler, wanted, progress), evaluator
+
+
+def _sampler(problem: Problem, evaluator: Evaluator, options: SearchOptions) -> tuple[Sampler, int]:
+    region, chosen, seed = _region(problem, evaluator), options.strategy, options.seed
+    if isinstance(chosen, Evolution):
+        sampler = EvolutionSampler(region, seed, chosen.population, chosen.mutation)
+        return sampler, chosen.population * chosen.generations
+    if isinstance(chosen, Reinforce):
+        return ReinforceSampler(
+            region, seed, chosen.samples, chosen.lr or TABLE_LR, chosen.entropy
+        ), chosen.networks
+    assert isinstance(chosen, Random)
+    return RandomSampler(region, seed), chosen.samples
+
+
+def _region(problem: Problem, evaluator: Evaluator) -> Region:
+    """Where networks hold the caps and can be judged."""
+    known = evaluator.known()
+    if known is None:
+
+        def best_of_random(generator: torch.Generator) -> Picks:
+            scores = [
+                torch.rand(n, dtype=torch.float64, generator=generator).tolist() for n in problem.candidates
+            ]
+            found = problem.caps.best(scores)
+            assert found is not None, "feasibility was checked before"
+            return found
+
+        return Region(problem.candidates, problem.caps.excess, best_of_random)
+    there = set(known)
+    held = [picks for picks in known if not problem.caps.broken(picks)]
+
+    def excess(picks: Picks) -> float:
+        return problem.caps.excess(picks) if picks in there else float("inf")
+
+    def any_held(generator: torch.Generator) -> Picks:
+        return held[int(torch.randint(len(held), (), generator=generator))]
+
+    return Region(problem.candidates, excess, any_held)
+
+
+def _fingerprint(problem: Problem, evaluator: Evaluator, options: SearchOptions) -> str:
+    decisions = [asdict(decision) for decision in problem.decisions]
+    settings = [type(options.strategy).__name__, type(options.penalty).__name__]
+    numbers = asdict(replace(options, save_every_s=0))
+    costs = {name: asdict(each) for name, each in problem.metrics.items() if isinstance(each, PathCosts)}
+    caps = [f"{cap} {cap.limit!r}" for cap in problem.caps.caps]
+    identity = [settings, numbers, decisions, costs, caps, evaluator.digest]
     return hashlib.sha256(canonical_json(identity)).hexdigest()
 
 
-def choose(scores: Sequence[Sequence[float]], latency: Latency) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The greatest score of each decision, and the network of the greatest sum under the cap.
-
-    They differ where the first is over the cap.
-    """
-    argmax = tuple(max(range(len(row)), key=row.__getitem__) for row in scores)
-    if latency.cap_ms is None or latency.total_ms(argmax) <= latency.cap_ms:
-        return argmax, argmax
-    found = most_probable_under(latency.cap_ms, latency.fixed_ms, latency.costs, scores)
-    return argmax, argmax if found is None else found
-
-
 def _finished(
-    strategy: Strategy, trainer: PathTrainer, latency: Latency, place: Place, steps: int
+    problem: Problem,
+    strategy: Strategy,
+    evaluator: Evaluator,
+    options: SearchOptions,
+    place: Place,
+    steps: int,
 ) -> SearchResult:
-    argmax, picks = choose(strategy.scores(), latency)
-    supernet, probabilities = trainer.supernet, strategy.probabilities()
-    latency_ms = latency.total_ms(picks)
-    validation = trainer.judge(picks, trainer.data.validation)
-    parameters = write_weights(place.folder / "supernet_path.safetensors", supernet.network_tensors(picks))
+    best = strategy.result()
+    front = strategy.front(options.front) if options.front else ()
+    probabilities = strategy.probabilities()
+    trained = isinstance(evaluator, PathTrainer)
     result = SearchResult(
-        choices={
-            path: choice
-            for decision, pick in zip(supernet.decisions, picks, strict=True)
-            for path, choice in decision.choices[pick]
-        },
-        picks=picks,
+        choices=choices_of(problem.decisions, best.picks),
+        best=best,
+        caps=problem.caps.caps,
         probabilities=probabilities,
-        latency_ms=latency_ms,
-        expected_ms=_expected_ms(latency, probabilities),
-        argmax_ms=latency.total_ms(argmax),
-        minimum_ms=latency.minimum_ms,
-        cap_ms=latency.cap_ms,
-        feasible=latency.cap_ms is None or latency_ms <= latency.cap_ms,
-        validation=validation,
+        expected=problem.expected([list(row.values()) for row in probabilities.values()]),
+        argmax=problem.costs(strategy.likeliest()),
+        front=front,
+        validation=evaluator.judge(best.picks) if isinstance(evaluator, PathTrainer) else None,
         steps=steps,
-        parameters=parameters,
+        parameters=_weights(evaluator, best.picks, place.folder) if trained else None,
         log=place.log,
     )
     _log_result(result, place)
     return result
 
 
-def _expected_ms(latency: Latency, probabilities: Mapping[str, Mapping[str, float]]) -> float:
-    rows = [list(shares.values()) for shares in probabilities.values()]
-    return latency.fixed_ms + sum(
-        share * cost
-        for shares, row in zip(rows, latency.costs, strict=True)
-        for share, cost in zip(shares, row, strict=True)
-    )
+def _weights(evaluator: Any, picks: Picks, folder: Path) -> Path:
+    return write_weights(folder / "supernet_path.safetensors", evaluator.supernet.network_tensors(picks))
 
 
 def _log_result(result: SearchResult, place: Place) -> None:
+    score = result.validation
     with EventLog(place.log) as log:
+        if result.front:
+            log.append("front", networks=[_plain(each) for each in result.front])
         log.append(
             "result",
-            picks=list(result.picks),
-            latency_ms=result.latency_ms,
-            expected_ms=result.expected_ms,
-            argmax_ms=result.argmax_ms,
-            cap_ms=result.cap_ms,
-            feasible=result.feasible,
-            accuracy=result.validation.accuracy,
-            loss=result.validation.loss,
+            **_plain(result.best),
+            expected=dict(result.expected),
+            argmax=dict(result.argmax),
+            caps={f"{cap}": cap.limit for cap in result.caps},
+            accuracy=result.best.score if score is None else score.accuracy,
+            loss=None if score is None else score.loss,
         )
         log.sync()
+
+
+def _plain(found: Found) -> dict[str, Any]:
+    return {**asdict(found), "picks": list(found.picks), "costs": dict(found.costs)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from compiler.architecture import Architecture, validate
-from compiler.expected import LatencyCosts
 from compiler.ir.graph import SpaceGraph
 from compiler.passes.flatten import flatten, mixed_nodes
+from compiler.path_decisions import LatencyCosts
 from compiler.predict import space_latency
 from tests.compiler_spaces import space
 

@@ -190,7 +190,8 @@ def test_the_schema_names_fields() -> None:
 
     def agree_form(form: Form) -> None:
         agree(form.keys, form.make)
-        form.make(**dict(form.fixed))
+        needed = {key.name: None for key in form.keys if key.required}
+        form.make(**needed, **dict(form.fixed))
 
     for keys, make in SECTIONS.values():
         agree(keys, make)

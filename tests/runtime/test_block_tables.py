@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from compiler.architecture import sample
-from compiler.expected import costs_of, path_decisions, total_ms
 from compiler.frontend import space_of
 from compiler.latency import TableProblem
 from compiler.passes.flatten import flatten
+from compiler.path_costs import latency_path_costs
+from compiler.path_decisions import path_decisions
 from compiler.predict import predict, space_latency
 from compiler.tables.block_table import BlockTable
 from compiler.tables.costs import block_costs
@@ -34,14 +35,14 @@ def test_published_sums_over_the_default_space(pixel1: BlockTable) -> None:
     space = space_of(read(EXAMPLES / "proxyless_mobile.space"))
     flat = flatten(space)
     costs, decisions = block_costs(flat, pixel1), path_decisions(flat.graph)
-    rows = costs_of(decisions, costs)
+    latency = latency_path_costs(decisions, costs)
 
     def all_of(label: str) -> float:
         picks = [
             next(i for i, each in enumerate(decision.labels) if each.endswith(label))
             for decision in decisions
         ]
-        return round(total_ms(costs.fixed_ms, rows, picks), 3)
+        return round(latency.total(picks), 3)
 
     found = space_latency(space, flat, costs)
     assert all_of("kernel=3 expand=3") == 76.048
@@ -56,7 +57,7 @@ def test_a_network_costs_the_sum_of_its_candidates(pixel1: BlockTable) -> None:
     space = space_of(read(EXAMPLES / "proxyless_mobile.space"))
     flat = flatten(space)
     costs, decisions = block_costs(flat, pixel1), path_decisions(flat.graph)
-    rows = costs_of(decisions, costs)
+    latency = latency_path_costs(decisions, costs)
     for architecture in sample(space, 10, 0):
         chosen = set(architecture.choices.items())
         picks = [
@@ -64,7 +65,7 @@ def test_a_network_costs_the_sum_of_its_candidates(pixel1: BlockTable) -> None:
             for each in decisions
         ]
         whole = predict(pixel1, space, architecture.choices).latency_ms
-        assert whole == pytest.approx(total_ms(costs.fixed_ms, rows, picks), rel=1e-12)
+        assert whole == pytest.approx(latency.total(picks), rel=1e-12)
 
 
 @pytest.mark.data

@@ -31,7 +31,7 @@ def load(search: str = "", train: str = "") -> Experiment:
 def searched(settings: str) -> SearchOptions:
     found = load(search=settings).search
     assert found is not None
-    return search_options(found, "host")
+    return search_options(found)
 
 
 def trained(settings: str) -> TrainOptions:

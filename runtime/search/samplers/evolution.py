@@ -6,14 +6,15 @@ uniformly and change single decisions. A network that was judged is not judged a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
 from compiler.nets.streams import stream
-from runtime.search.samplers.sampler import Judged, Picks, allowed, shares
+from compiler.path_costs import Picks
+from runtime.search.samplers.sampler import Judged, Region, shares
 
 TRIES = 50
 """Children of a pair until one is new; then a random network takes the place."""
@@ -54,43 +55,39 @@ def crowding(front: Sequence[Judged]) -> dict[Picks, float]:
 
 @dataclass
 class EvolutionSampler:
-    """A population of `size`; `mutation` is the chance that a decision of a child changes.
+    """A population of `size`; `mutation` is the chance that a decision of a child changes."""
 
-    `excess` tells of a network, before it is judged, by how much it breaks its caps.
-    """
-
-    candidates: Sequence[int]
+    region: Region
     seed: int
     size: int = 20
     mutation: float = 0.1
-    excess: Callable[[Picks], float] = lambda picks: 0.0
     population: list[Judged] = field(default_factory=list)
     children: list[Judged] = field(default_factory=list)
     seen: set[Picks] = field(default_factory=set)
     asked: int = 0
+    repeats: bool = False
 
     def ask(self) -> Picks:
         """A random network until the population is full, then a child of two of it."""
         generator = stream(self.seed, "evolution", self.asked)
         self.asked += 1
         for _ in range(TRIES):
-            picks = self._child(generator) if len(self.population) == self.size else self._fresh(generator)
-            if picks not in self.seen:
+            picks = (
+                self._child(generator) if len(self.population) == self.size else self.region.fresh(generator)
+            )
+            if picks not in self.seen and self.region.excess(picks) < float("inf"):
                 return picks
-        return self._fresh(generator)
-
-    def _fresh(self, generator: torch.Generator) -> Picks:
-        return allowed(self.candidates, self.excess, generator)
+        return self.region.fresh(generator)
 
     def _child(self, generator: torch.Generator) -> Picks:
         ranks = self._ranks()
         mother, father = (self._winner(ranks, generator) for _ in range(2))
-        draws = torch.rand(3, len(self.candidates), dtype=torch.float64, generator=generator).tolist()
-        rate = max(self.mutation, 1 / len(self.candidates))
+        draws = torch.rand(3, len(self.region.candidates), dtype=torch.float64, generator=generator).tolist()
+        rate = max(self.mutation, 1 / len(self.region.candidates))
         return tuple(
             int(new * size) if change < rate else (one if side < 0.5 else other)
             for one, other, size, side, change, new in zip(
-                mother.picks, father.picks, self.candidates, *draws, strict=True
+                mother.picks, father.picks, self.region.candidates, *draws, strict=True
             )
         )
 
@@ -133,7 +130,7 @@ class EvolutionSampler:
 
     def probabilities(self) -> list[list[float]]:
         """The shares of the candidates in the population."""
-        return shares(self.candidates, [each.picks for each in self.population])
+        return shares(self.region.candidates, [each.picks for each in self.population])
 
     def state(self) -> Mapping[str, Any]:
         """The two generations, and what was seen."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.nets.streams import stream
-from runtime.search.samplers.sampler import Judged, Picks, allowed
+from compiler.path_costs import Picks
+from runtime.search.samplers.sampler import Judged, Region
 
 TRIES = 50
 """Draws until one is new; then a known network is asked for again."""
@@ -17,18 +18,18 @@ TRIES = 50
 class RandomSampler:
     """Uniform draws under the caps."""
 
-    candidates: Sequence[int]
+    region: Region
     seed: int
-    excess: Callable[[Picks], float] = lambda picks: 0.0
     seen: set[Picks] = field(default_factory=set)
     asked: int = 0
+    repeats: bool = False
 
     def ask(self) -> Picks:
         """A network that was not asked for, as far as `TRIES` draws find one."""
         generator = stream(self.seed, "sample", self.asked)
         self.asked += 1
         for _ in range(TRIES):
-            picks = allowed(self.candidates, self.excess, generator)
+            picks = self.region.fresh(generator)
             if picks not in self.seen:
                 break
         return picks
@@ -39,7 +40,7 @@ class RandomSampler:
 
     def probabilities(self) -> list[list[float]]:
         """Uniform."""
-        return [[1 / size] * size for size in self.candidates]
+        return [[1 / size] * size for size in self.region.candidates]
 
     def state(self) -> Mapping[str, Any]:
         """What was seen."""

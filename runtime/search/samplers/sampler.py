@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import torch
 
 from compiler.nets.architecture_parameters import draw_uniform
+from compiler.path_costs import Picks
 
-Picks = tuple[int, ...]
-"""A network: the index of the candidate of each decision."""
+TRIES = 100
+"""Draws until one is under the caps."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Judged:
 
 
 class Sampler(Protocol):
-    """A search over single networks."""
+    """A search over single networks; `repeats` says that it learns from networks that it asks for again."""
+
+    repeats: bool
 
     def ask(self) -> Picks:
         """The network to judge next."""
@@ -57,16 +60,23 @@ def shares(candidates: Sequence[int], networks: Sequence[Picks]) -> list[list[fl
     ]
 
 
-def allowed(
-    candidates: Sequence[int], excess: Callable[[Picks], float], generator: torch.Generator, tries: int = 100
-) -> Picks:
-    """A uniform draw under the caps; after `tries` draws the one that breaks them least."""
-    least, found = float("inf"), draw_uniform(candidates, generator)
-    for _ in range(tries):
-        picks = draw_uniform(candidates, generator)
-        over = excess(picks)
-        if over <= 0:
-            return picks
-        if over < least:
-            least, found = over, picks
-    return found
+@dataclass(frozen=True)
+class Region:
+    """Where a sampler may look: `excess` is by how much a network breaks its caps, infinite where it cannot be
+    judged; `fallback` draws one that holds them, for where uniform draws do not find any."""
+
+    candidates: tuple[int, ...]
+    excess: Callable[[Picks], float] = lambda picks: 0.0
+    fallback: Callable[[torch.Generator], Picks] | None = None
+
+    def fresh(self, generator: torch.Generator) -> Picks:
+        """A uniform draw under the caps."""
+        return self.under(lambda: draw_uniform(self.candidates, generator), generator)
+
+    def under(self, draw: Callable[[], Picks], generator: torch.Generator) -> Picks:
+        """The first of `TRIES` draws that is under the caps; else the fallback."""
+        for _ in range(TRIES):
+            picks = draw()
+            if self.excess(picks) <= 0:
+                return picks
+        return picks if self.fallback is None else self.fallback(generator)

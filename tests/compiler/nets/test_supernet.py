@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: E402
 from compiler.nets.architecture_parameters import (  # noqa: E402
     ArchitectureParameters,
     draw_uniform,
-    expected_latency,
+    expectation,
     gate_objective,
     one_hot_gates,
 )
@@ -80,7 +80,7 @@ def test_mean_binarised_gradient_is_the_enumerated_estimator() -> None:
 def test_exact_where_the_loss_is_linear_in_the_gates() -> None:
     alphas = ArchitectureParameters([3, 2], seed=2)
     costs = ([1.0, 5.0, 2.0], [0.5, 4.0])
-    exact = torch.autograd.grad(expected_latency(1.0, costs, alphas.probabilities()), alphas.alpha)[0]
+    exact = torch.autograd.grad(expectation(1.0, costs, alphas.probabilities()), alphas.alpha)[0]
     gradients = [torch.tensor(row, dtype=torch.float64) for row in costs]
     ours = torch.autograd.grad(gate_objective(alphas.probabilities(), gradients), alphas.alpha)[0]
     torch.testing.assert_close(ours, exact)
@@ -119,7 +119,7 @@ def test_a_path_is_its_derived_network(picks: tuple[int, ...]) -> None:
 def test_latency_gradient_reaches_a_decision_whose_drawn_path_is_the_skip() -> None:
     alphas = ArchitectureParameters([2, 2, 3], seed=0)
     costs = ([1.0, 2.0], [1.0, 3.0], [2.0, 4.0, 0.0])
-    gradient = torch.autograd.grad(expected_latency(0.5, costs, alphas.probabilities()), alphas.alpha)[0]
+    gradient = torch.autograd.grad(expectation(0.5, costs, alphas.probabilities()), alphas.alpha)[0]
     assert gradient[-1] < 0 < gradient[-2]
 
 

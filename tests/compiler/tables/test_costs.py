@@ -6,9 +6,10 @@ import pytest
 
 from compiler.architecture import sample
 from compiler.derive import derive
-from compiler.expected import LatencyCosts, costs_of, path_decisions, total_ms
 from compiler.ir.graph import SpaceGraph
 from compiler.passes.flatten import flatten
+from compiler.path_costs import latency_path_costs
+from compiler.path_decisions import LatencyCosts, path_decisions
 from compiler.tables.block import read_block
 from compiler.tables.block_table import BlockTable, Time
 from compiler.tables.costs import SharedBlocks, block_costs, network_latency_ms
@@ -97,7 +98,7 @@ TIMES = {
 
 
 def rows(graph: SpaceGraph, costs: LatencyCosts) -> tuple[tuple[float, ...], ...]:
-    return costs_of(path_decisions(flatten(graph).graph), costs)
+    return latency_path_costs(path_decisions(flatten(graph).graph), costs).rows
 
 
 def test_candidates_are_priced_with_what_their_block_takes_in() -> None:
@@ -118,7 +119,7 @@ def test_a_network_costs_the_sum_of_its_parts() -> None:
             for decision in decisions
         ]
         whole = network_latency_ms(derive(graph, architecture.choices), prices)
-        assert whole == total_ms(costs.fixed_ms, costs_of(decisions, costs), picks)
+        assert whole == latency_path_costs(decisions, costs).total(picks)
 
 
 def test_what_any_candidate_lacks_is_named_with_the_choice() -> None:

@@ -9,11 +9,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from compiler.picture.marks import Marks, fit_shares  # noqa: E402
+from dsl.settings import Gradient  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.picture.figure import figure_of  # noqa: E402
 from runtime.picture.page import svg_of  # noqa: E402
 from runtime.picture.probabilities import read_probabilities  # noqa: E402
 from runtime.search.options import SearchOptions  # noqa: E402
+from runtime.search.problem import problem_of  # noqa: E402
 from runtime.search.search import search  # noqa: E402
 from tests.small_spaces import tiny_space  # noqa: E402
 
@@ -22,8 +24,9 @@ pytestmark = pytest.mark.torch
 
 def test_a_search_marks_every_candidate(tmp_path: Path) -> None:
     space = tiny_space()
-    options = SearchOptions(epochs=0.3, warmup=0, every=2, batch=64, seed=1, recalibration_batches=1)
-    result = search(space, None, load(DataSource("digits"), seed=1), options, tmp_path / "search")
+    gates = Gradient(every=2)
+    options = SearchOptions(gates, epochs=0.3, warmup=0, batch=64, seed=1, recalibration_batches=1)
+    result = search(problem_of(space, {}), load(DataSource("digits"), seed=1), options, tmp_path / "search")
     given = read_probabilities(tmp_path, space.name)
     assert given.shares == result.probabilities
     marks = Marks(result.choices, fit_shares(space.graph, given.shares))

@@ -12,12 +12,15 @@ torch = pytest.importorskip("torch")
 from compiler.nets.architecture_parameters import draw_pairs  # noqa: E402
 from compiler.nets.streams import stream  # noqa: E402
 from compiler.nets.supernet import build_supernet  # noqa: E402
+from compiler.path_decisions import LatencyCosts  # noqa: E402
+from dsl.settings import CapSetting, Gradient  # noqa: E402
 from runtime.data.dataset import Dataset  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
-from runtime.search.gradient import GradientSearch  # noqa: E402
+from runtime.search.evaluators.supernet import PathTrainer  # noqa: E402
 from runtime.search.options import SearchOptions  # noqa: E402
-from runtime.search.paths import Latency, PathTrainer  # noqa: E402
 from runtime.search.plan import make_plan  # noqa: E402
+from runtime.search.problem import problem_of  # noqa: E402
+from runtime.search.strategies.gradient import GradientSearch  # noqa: E402
 from tests.small_spaces import tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -29,25 +32,27 @@ def digits() -> Dataset:
 
 
 def stage(digits: Dataset, update: str) -> GradientSearch:
-    options = SearchOptions(update=update, batch=32, alpha_lr=0.3)
-    supernet = build_supernet(tiny_space())
-    made = GradientSearch(
-        PathTrainer(supernet, digits, options),
-        Latency(0.0, ((1.0, 2.0, 0.0), (1.0, 2.0), (1.0, 3.0, 0.0)), 1.0),
-    )
-    made.follow(make_plan(options, 10).describe())
+    settings = Gradient(update, lr=0.3)  # type: ignore[arg-type]
+    options = SearchOptions(settings, batch=32)
+    costs = {
+        f"layer{i + 1}.path": row for i, row in enumerate(((1.0, 2.0, 0.0), (1.0, 2.0), (1.0, 3.0, 0.0)))
+    }
+    cap = CapSetting("latency", "<=", 5.0, None)
+    problem = problem_of(tiny_space(), {"host": LatencyCosts(0.0, costs)}, [cap], "host")
+    made = GradientSearch(problem, PathTrainer(build_supernet(tiny_space()), digits, options), settings)
+    made.follow(make_plan(options, settings, 10).describe())
     return made
 
 
 def test_in_the_two_path_form_the_others_keep_their_probabilities(digits: Dataset) -> None:
     search = stage(digits, "two_path")
     before = [part.detach() for part in search.alphas.probabilities()]
-    compared, gradients, _, _ = search._gate_gradients(0)
+    compared, gradients, _, _ = search.gate_gradients(0)
     shares = search.alphas.shares(compared)
     (gradient,) = torch.autograd.grad(
         sum((s * g).sum() for s, g in zip(shares, gradients, strict=True)), search.alphas.alpha
     )
-    search._update(gradient, compared)
+    search.update(gradient, compared)
     for old, new, pair in zip(before, search.alphas.probabilities(), compared, strict=True):
         others = [index for index in range(len(old)) if index not in pair]
         torch.testing.assert_close(new.detach()[others], old[others], rtol=1e-12, atol=0)
@@ -90,14 +95,14 @@ def test_both_forms_agree_on_the_pair_they_share(digits: Dataset) -> None:
 
 
 def test_the_plan_keeps_its_proportions_under_a_budget() -> None:
-    options = SearchOptions(epochs=120, warmup=40, every=5)
-    whole = make_plan(options, 100)
+    options, gates = SearchOptions(epochs=120, warmup=40), Gradient(every=5)
+    whole = make_plan(options, gates, 100)
     assert (whole.steps, whole.warmup, whole.delay) == (16_000, 4_000, 4_100)
     assert whole.architecture_steps == 2380
     assert whole.architecture_step(4_103) is None
     assert whole.architecture_step(4_104) == 0
     assert whole.architecture_step(4_109) == 1
-    short = make_plan(replace(options, budget_s=91.0), 100, weight_step_s=0.1, architecture_step_s=0.4)
+    short = make_plan(replace(options, budget_s=91.0), gates, 100, weight_step_s=0.1, architecture_step_s=0.4)
     assert short.warmup == pytest.approx(short.steps / 4, abs=1)
     assert short.steps * 0.1 + short.architecture_steps * 0.4 < 91
     assert short.alpha_lr > whole.alpha_lr

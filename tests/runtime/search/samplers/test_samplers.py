@@ -9,17 +9,20 @@ from itertools import product
 import pytest
 
 from compiler.nets.streams import stream
+from compiler.path_costs import Picks
 from runtime.search.samplers.evolution import EvolutionSampler, crowding, dominates, fronts
 from runtime.search.samplers.random_sampler import RandomSampler
 from runtime.search.samplers.reinforce import ReinforceSampler
-from runtime.search.samplers.sampler import Judged, Picks, Sampler, allowed, shares
+from runtime.search.samplers.sampler import Judged, Region, Sampler, shares
 
 CANDIDATES = (3, 2, 4, 3, 3)
+EVERYWHERE = Region(CANDIDATES)
+SMALL = Region((2, 2, 2))
 BEST = (2, 1, 3, 0, 1)
 MAKERS: dict[str, Callable[[int], Sampler]] = {
-    "random": lambda seed: RandomSampler(CANDIDATES, seed),
-    "evolution": lambda seed: EvolutionSampler(CANDIDATES, seed, size=8),
-    "reinforce": lambda seed: ReinforceSampler(CANDIDATES, seed),
+    "random": lambda seed: RandomSampler(EVERYWHERE, seed),
+    "evolution": lambda seed: EvolutionSampler(EVERYWHERE, seed, size=8),
+    "reinforce": lambda seed: ReinforceSampler(EVERYWHERE, seed),
 }
 
 
@@ -59,7 +62,7 @@ def test_probabilities_are_of_each_decision(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["random", "evolution"])
 def test_a_small_space_is_judged_whole_before_anything_twice(name: str) -> None:
-    sampler = RandomSampler((2, 2, 2), 0) if name == "random" else EvolutionSampler((2, 2, 2), 0, size=4)
+    sampler = RandomSampler(SMALL, 0) if name == "random" else EvolutionSampler(SMALL, 0, size=4)
     asked = []
     for _ in range(8):
         asked.append(sampler.ask())
@@ -108,7 +111,7 @@ def test_evolution_ends_under_its_cap_with_the_best_that_is() -> None:
 
     reachable = max(score(picks) for picks in product(*map(range, CANDIDATES)) if excess(picks) == 0)
     for seed in range(5):
-        sampler = EvolutionSampler(CANDIDATES, seed, size=8, excess=excess)
+        sampler = EvolutionSampler(Region(CANDIDATES, excess), seed, size=8)
         for _ in range(120):
             picks = sampler.ask()
             sampler.tell(Judged(picks, score(picks), (), excess(picks)))
@@ -117,7 +120,7 @@ def test_evolution_ends_under_its_cap_with_the_best_that_is() -> None:
 
 
 def test_a_front_has_the_networks_that_none_dominates() -> None:
-    sampler = EvolutionSampler(CANDIDATES, 0, size=8)
+    sampler = EvolutionSampler(EVERYWHERE, 0, size=8)
     told = []
     for _ in range(40):
         picks = sampler.ask()
@@ -128,8 +131,22 @@ def test_a_front_has_the_networks_that_none_dominates() -> None:
     assert [each.score for each in front] == sorted((each.score for each in front), reverse=True)
 
 
-def test_draws_under_a_cap_that_nothing_holds_break_it_least() -> None:
-    picks = allowed((50, 50), lambda picks: 1.0 + sum(picks), stream(0, "test"), tries=300)
-    assert sum(picks) < 20
+def test_where_uniform_draws_are_over_the_cap_the_fallback_draws() -> None:
+    region = Region((50, 50), lambda picks: float(sum(picks)), lambda generator: (0, 0))
+    assert region.fresh(stream(0, "test")) == (0, 0)
     assert shares((2, 2), [(0, 1), (0, 0)]) == [[1.0, 0.0], [0.5, 0.5]]
     assert shares((2,), []) == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "reinforce"])
+def test_what_cannot_be_judged_is_not_asked_for(name: str) -> None:
+    there = [picks for picks in product(*map(range, CANDIDATES)) if sum(picks) % 7 == 0]
+    region = Region(
+        CANDIDATES, lambda picks: 0.0 if picks in there else float("inf"), lambda generator: there[0]
+    )
+    sampler: Sampler = {
+        "random": lambda: RandomSampler(region, 0),
+        "evolution": lambda: EvolutionSampler(region, 0, size=8),
+        "reinforce": lambda: ReinforceSampler(region, 0),
+    }[name]()
+    assert set(run(sampler, 100)) <= set(there)

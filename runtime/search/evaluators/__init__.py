@@ -1,0 +1,1 @@
+"""What judges networks: a supernet, a table, a function."""

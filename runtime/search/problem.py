@@ -1,0 +1,121 @@
+"""What is searched: a flattened space, the metrics of its networks, and the caps on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from compiler.caps import Cap, Caps, Metric
+from compiler.ir.graph import Limit, SpaceGraph
+from compiler.path_costs import PathCosts, latency_path_costs, size_costs
+from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
+from compiler.peak_memory import PeakMemory
+from dsl.settings import CapSetting
+from runtime.search.options import InfeasibleCap, SearchProblem
+
+UNITS = {"latency": "ms", "peak_memory": "bytes"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A flattened space. Metrics go by `latency on TARGET`, `macs`, `params`, `peak_memory`."""
+
+    flat: SpaceGraph
+    decisions: tuple[PathDecision, ...]
+    metrics: Mapping[str, Metric]
+    caps: Caps
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """The number of candidates of each decision."""
+        return self.caps.candidates
+
+    @property
+    def additive(self) -> dict[str, PathCosts]:
+        """The metrics that are sums over the decisions."""
+        return {name: each for name, each in self.metrics.items() if isinstance(each, PathCosts)}
+
+    @property
+    def objective(self) -> str:
+        """The metric that the front is along: the first cap's, else the first latency, else the MACs."""
+        capped = [cap.name for cap in self.caps.caps if cap.relation == "<="]
+        return (capped or [name for name in self.metrics if name.startswith("latency")] or ["macs"])[0]
+
+    def costs(self, picks: Sequence[int]) -> dict[str, float]:
+        """Every metric of a network."""
+        return {name: metric.total(picks) for name, metric in self.metrics.items()}
+
+    def expected(self, shares: Sequence[Sequence[float]]) -> dict[str, float]:
+        """The expectation of every metric that is a sum, where each candidate has its share."""
+        return {name: costs.mean(shares) for name, costs in self.additive.items()}
+
+    def check_feasible(self) -> None:
+        """Whether some network holds all caps.
+
+        Raises:
+            InfeasibleCap: none does; it names a cap, and the nearest to its limit that can be reached.
+        """
+        caps = self.caps.caps
+        for cap in caps:
+            alone = Caps(self.candidates, (cap,))
+            if not alone.feasible():
+                raise InfeasibleCap(cap, alone.reachable(cap), others=False)
+        if len(caps) > 1 and not self.caps.feasible():
+            tightest = next((cap for cap in caps if self.caps.reachable(cap) is not None), caps[0])
+            raise InfeasibleCap(tightest, self.caps.reachable(tightest), others=True)
+
+
+def problem_of(
+    flat: SpaceGraph,
+    latencies: Mapping[str, LatencyCosts],
+    caps: Sequence[CapSetting] = (),
+    target: str | None = None,
+) -> Problem:
+    """The problem of a flattened space, of prices by target, and of the caps of a search and of the space itself.
+
+    A cap on latency without a target is on `target`. What a space requires of a latency on a target that has no
+    prices is left to those who read the result.
+
+    Raises:
+        SearchProblem: a cap on the latency of a target without prices, or prices that do not fit the space.
+        ValueError: the space's mixed nodes share decisions in part.
+    """
+    decisions = path_decisions(flat.graph)
+    metrics: dict[str, Metric] = {}
+    for name, costs in latencies.items():
+        try:
+            metrics[f"latency on {name}"] = latency_path_costs(decisions, costs)
+        except ValueError as problem:
+            raise SearchProblem(f"{problem}", "profile the target for this space") from None
+    metrics |= size_costs(flat, decisions)
+    wanted = [_wanted(cap, metrics, target) for cap in caps] + [
+        limit for limit in flat.limits if _metric_name(limit.metric, limit.target) in _known(metrics)
+    ]
+    if any(cap.metric == "peak_memory" for cap in wanted):
+        metrics["peak_memory"] = PeakMemory(flat, decisions)
+    made = dict.fromkeys(_cap(each, metrics, target) for each in wanted)
+    return Problem(flat, decisions, metrics, Caps(tuple(len(each.labels) for each in decisions), tuple(made)))
+
+
+def _known(metrics: Mapping[str, Metric]) -> set[str]:
+    return {*metrics, "peak_memory"}
+
+
+def _metric_name(metric: str, target: str | None) -> str:
+    return f"{metric} on {target}" if metric == "latency" else metric
+
+
+def _wanted(cap: CapSetting, metrics: Mapping[str, Metric], target: str | None) -> CapSetting:
+    name = _metric_name(cap.metric, cap.target or target)
+    if name not in _known(metrics):
+        raise SearchProblem(f"a cap on the {name}, which has no latency table", "profile the target first")
+    return cap
+
+
+def _cap(wanted: CapSetting | Limit, metrics: Mapping[str, Metric], target: str | None) -> Cap:
+    if isinstance(wanted, Limit):
+        relation, limit = wanted.comparison, float(wanted.bound)  # type: ignore[arg-type]
+    else:
+        relation, limit = wanted.relation, wanted.limit
+    name = _metric_name(wanted.metric, wanted.target or target)
+    return Cap(name, metrics[name], limit, relation, UNITS.get(wanted.metric, ""))

@@ -1,0 +1,1 @@
+"""Strategies: a strategy is a stage that ends with a network."""

@@ -1,0 +1,236 @@
+"""What strategies with binary gates share: weight steps along drawn paths, and architecture steps between them.
+
+ProxylessNAS (Cai, Zhu, Han, ICLR 2019), section 3: weights are trained along paths, random ones in a warm-up, then
+drawn by the architecture parameters. After every few of their steps comes an architecture step on the validation
+split, with weights and batch-norm statistics left alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compiler.nets.architecture_parameters import ArchitectureParameters, draw_uniform, expectation
+from compiler.nets.streams import stream
+from compiler.nets.supernet import Paths
+from compiler.path_costs import Picks
+from runtime.checkpoint import State
+from runtime.events import EventLog
+from runtime.loop import seconds_a_step
+from runtime.search.adam import Adam
+from runtime.search.evaluators.supernet import PathTrainer
+from runtime.search.options import Found, SearchProgress
+from runtime.search.penalty import CostTerm
+from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Plan, make_plan
+from runtime.search.problem import Problem
+from runtime.search.pruning import to_drop
+from runtime.search.strategies.front import along_the_front
+
+SNAPSHOTS = 100
+"""How many times in a search the probabilities of all decisions are written to the log."""
+ENTROPY_SHARE = 0.5
+"""The share of the architecture steps over which the bonus for undecided gates falls to 0."""
+
+
+class GatedSearch(ABC):
+    """The stage of a strategy with binary gates: a `PathTrainer`, alpha with its second moments, and what costs add."""
+
+    def __init__(self, problem: Problem, trainer: PathTrainer, settings: GateSettings) -> None:
+        self.problem, self.trainer, self.settings = problem, trainer, settings
+        self.options = trainer.options
+        self.alphas = ArchitectureParameters(problem.candidates, self.options.seed)
+        self.adam = Adam(self.alphas.alpha)
+        self.schedule: Plan
+        self.costs: CostTerm
+        for decision, pick in self._impossible():
+            self._drop(decision, pick)
+
+    def _impossible(self) -> list[tuple[int, int]]:
+        """Candidates with which no network holds the caps: these need no search."""
+        alive = self.alphas.alive
+        return [
+            (at, pick)
+            for at, row in enumerate(alive)
+            for pick in row
+            if not self.problem.caps.feasible([*alive[:at], [pick], *alive[at + 1 :]])
+        ]
+
+    # The stage
+
+    def plan(self) -> dict[str, Any]:
+        """Without a budget, from the epochs; with one, from measured steps, whose traces are undone."""
+        an_epoch = self.trainer.batches.an_epoch
+        if self.options.budget_s is None:
+            return make_plan(self.options, self.settings, an_epoch).describe()
+        before, limit = self.trainer.copied(), self.options.budget_s * CALIBRATION_SHARE / 2
+        weight_s = seconds_a_step(
+            lambda index: self.trainer.weight_step(index, self._random_path(index), 1e-4), limit
+        )
+        architecture_s = seconds_a_step(self.try_architecture_step, limit, least=3)
+        self.trainer.restore(before)
+        plan = make_plan(self.options, self.settings, an_epoch, weight_s, architecture_s)
+        measured = {"weight_step_s": weight_s, "architecture_step_s": architecture_s}
+        return {**plan.describe(), **measured}
+
+    def follow(self, plan: dict[str, Any]) -> None:
+        """Take over the plan."""
+        self.schedule = Plan.read(plan)
+        self.costs = CostTerm(self.problem, self.options.penalty, self.schedule.architecture_steps)
+
+    def step(self, index: int, log: EventLog) -> None:
+        """One weight step, and the architecture step that is due after it."""
+        plan, options = self.schedule, self.options
+        warming = index < plan.warmup
+        lr = options.schedule.rate(options.optimiser.lr, index, plan.steps)
+        self.trainer.weight_step(index, self._path(index), lr)
+        number = plan.architecture_step(index)
+        if number is not None:
+            found = self.architecture_step(number, 1 - number / max(1, plan.architecture_steps))
+            self.costs.update(self.expected())
+            self._log_architecture(number, index, found, log)
+            self._prune(number, index, log)
+        self._report(index, "warm-up" if warming else "search", lr, log)
+
+    def _path(self, index: int) -> Paths:
+        if index < self.schedule.warmup:
+            return self._random_path(index)
+        going = (index - self.schedule.warmup) / max(1, self.schedule.steps - self.schedule.warmup)
+        explore = self.settings.explore * (1 - going)
+        return self.alphas.draw(stream(self.options.seed, "path", index), explore)
+
+    def _random_path(self, index: int) -> Paths:
+        sizes = [len(alive) for alive in self.alphas.alive]
+        places = draw_uniform(sizes, stream(self.options.seed, "warm-up path", index))
+        return tuple(alive[place] for alive, place in zip(self.alphas.alive, places, strict=True))
+
+    def _report(self, index: int, phase: Any, lr: float, log: EventLog) -> None:
+        trainer, plan = self.trainer, self.schedule
+        loss, accuracy = trainer.means
+        if trainer.progress is not None:
+            entropy = self.alphas.entropy()
+            trainer.progress(
+                SearchProgress(index + 1, plan.steps, phase, loss, accuracy, self.expected(), entropy)
+            )
+        if (index + 1) % trainer.batches.an_epoch == 0 or index + 1 == plan.steps:
+            log.append("epoch", step=index + 1, phase=phase, loss=loss, accuracy=accuracy, lr=lr)
+            trainer.sums = [0.0, 0.0, 0.0]
+
+    # The architecture
+
+    @abstractmethod
+    def architecture_step(self, number: int, left: float) -> dict[str, float]:
+        """One update of alpha, `left` of the search being left; returns the loss and accuracy that it saw."""
+
+    @abstractmethod
+    def try_architecture_step(self, number: int) -> object:
+        """What an architecture step costs, without its update."""
+
+    def expected(self) -> dict[str, float]:
+        """The expectation of every metric that is a sum."""
+        return self.problem.expected([part.detach().tolist() for part in self.alphas.probabilities()])
+
+    def cost_objective(self, weights: Mapping[str, float], compared: Sequence[Sequence[int]]) -> Tensor:
+        """What the expectations of metrics add to the objective, taken over the candidates compared."""
+        shares = self.alphas.shares(compared)
+        total = torch.zeros((), dtype=torch.float64)
+        for name, weight in weights.items():
+            rows = self.problem.additive[name].rows
+            costs = [[row[i] for i in chosen] for row, chosen in zip(rows, compared, strict=True)]
+            total = total + weight * expectation(0.0, costs, shares)
+        return total
+
+    def entropy_objective(self, left: float) -> Tensor:
+        """The bonus for undecided gates, as it is now."""
+        return self.settings.entropy * max(0.0, 1 - (1 - left) / ENTROPY_SHARE) * self.alphas.certainty()
+
+    def _prune(self, number: int, index: int, log: EventLog) -> None:
+        if self.options.prune is None:
+            return
+        share = (number + 1) / max(1, self.schedule.architecture_steps)
+        while True:
+            probabilities = [part.detach().tolist() for part in self.alphas.probabilities()]
+            dropped = to_drop(self.options.prune, share, probabilities, self.alphas.alive, self.problem.caps)
+            for drop in dropped:
+                self._drop(drop.decision, drop.pick)
+                decision = self.problem.decisions[drop.decision]
+                log.append(
+                    "pruned",
+                    step=index + 1,
+                    decision=decision.name,
+                    label=decision.labels[drop.pick],
+                    probability=drop.probability,
+                    threshold=drop.threshold,
+                    left=len(self.alphas.alive[drop.decision]),
+                    total_left=sum(map(len, self.alphas.alive)),
+                )
+            if not dropped or share < 1:
+                break
+
+    def _drop(self, decision: int, pick: int) -> None:
+        self.alphas.drop(decision, pick)
+        self.trainer.drop(decision, pick)
+
+    def _log_architecture(self, number: int, index: int, found: dict[str, float], log: EventLog) -> None:
+        numbers = {"expected": self.expected(), "prices": self.costs.prices, "entropy": self.alphas.entropy()}
+        log.append("architecture", step=index + 1, number=number, **found, **numbers)
+        total = self.schedule.architecture_steps
+        if number % max(1, total // SNAPSHOTS) == 0 or number + 1 == total:
+            log.append("probabilities", step=index + 1, probabilities=self.probabilities())
+
+    # The result
+
+    def probabilities(self) -> dict[str, dict[str, float]]:
+        """The probability of each candidate, by decision and label."""
+        parts = [part.detach().tolist() for part in self.alphas.probabilities()]
+        return {
+            each.name: dict(zip(each.labels, part, strict=True))
+            for each, part in zip(self.problem.decisions, parts, strict=True)
+        }
+
+    def likeliest(self) -> Picks:
+        """The most probable candidate of each decision, whatever its costs."""
+        return tuple(max(range(len(row)), key=row.__getitem__) for row in self.alphas.log_probabilities())
+
+    def result(self) -> Found:
+        """The most probable network that holds all caps."""
+        picks = self.problem.caps.best(self.alphas.log_probabilities(), self.alphas.alive)
+        return self._judged(self.likeliest() if picks is None else picks)
+
+    def front(self, count: int) -> tuple[Found, ...]:
+        """The most probable networks under caps ever tighter, as far as none is better in score and cost."""
+        return along_the_front(
+            self.problem, self.alphas.log_probabilities(), self.alphas.alive, count, self._judged
+        )
+
+    def _judged(self, picks: Picks) -> Found:
+        broken = self.problem.caps.broken(picks)
+        return Found(picks, self.trainer.judge(picks).accuracy, self.problem.costs(picks), not broken)
+
+    # What is saved
+
+    def state(self) -> State:
+        """The trainer's state, alpha, its moments, what is alive, and the prices."""
+        shared = self.trainer.state()
+        own = {
+            "alpha": self.alphas.alpha.detach(),
+            "alpha_squares": self.adam.squares,
+            "alpha_counts": self.adam.counts,
+        }
+        numbers = {"penalty": self.costs.state(), "alive": [list(row) for row in self.alphas.alive]}
+        return State({**shared.tensors, **own}, {**shared.numbers, **numbers})
+
+    def restore(self, state: State) -> None:
+        """Go back to a state that had no more paths than there are now."""
+        for at, alive in enumerate(state.numbers["alive"]):
+            for pick in sorted(set(self.alphas.alive[at]) - set(alive)):
+                self._drop(at, pick)
+        self.trainer.restore(state)
+        with torch.no_grad():
+            self.alphas.alpha.copy_(state.tensors["alpha"])
+        self.adam.squares = state.tensors["alpha_squares"].clone()
+        self.adam.counts = state.tensors["alpha_counts"].clone()
+        self.costs.restore(state.numbers["penalty"])

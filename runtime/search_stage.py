@@ -1,0 +1,198 @@
+"""The search stage of a run: from the settings of a file to a search, and from its result to files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.architecture import Architecture, completed, only, to_json, validate
+from compiler.ir.text import print_space
+from compiler.path_costs import Picks
+from compiler.path_decisions import choices_of
+from dsl.settings import FunctionEvaluator, SupernetEvaluator, TableEvaluator
+from runtime.architecture_file import read_architecture
+from runtime.experiment import NoSuchPart
+from runtime.files import sha256_file, write_atomic, write_json
+
+if TYPE_CHECKING:
+    from compiler.path_decisions import LatencyCosts
+    from runtime.data.dataset import Dataset
+    from runtime.search.evaluators.evaluator import Evaluator
+    from runtime.search.options import SearchOptions, SearchResult
+    from runtime.search.problem import Problem
+    from runtime.stages import Run
+
+ARCHITECTURE = "architecture.json"
+SEARCH_RESULT = "search/result.json"
+SCHEMA = "onepath.search/2"
+
+
+def search_inputs(run: Run) -> Any:
+    """What the architecture depends on."""
+    if run.given is not None:
+        return ["given", to_json(read_architecture(run.given))]
+    search = run.experiment.search
+    graph, settings = print_space(run.experiment.flat), plain(search) if search else None
+    tables = [run.sha(run.prices_file(each)) for each in run.targets]
+    return [graph, settings, tables, _judge_identity(run), version("torch")]
+
+
+def _judge_identity(run: Run) -> Any:
+    """What judges networks: images by their hash, a table by its own, a function by its name."""
+    search = run.experiment.search
+    if search is None or not run.experiment.space.decisions:
+        return None
+    if isinstance(search.evaluator, TableEvaluator):
+        path = table_of_scores(run, search.evaluator)
+        return sha256_file(path) if path.is_file() else ""
+    return run.data_identity if isinstance(search.evaluator, SupernetEvaluator) else search.evaluator.entry
+
+
+def plain(settings: Any) -> Any:
+    """Settings as JSON can say them; where in the text they stand is no part of them."""
+    if is_dataclass(settings) and not isinstance(settings, type):
+        named = {f.name: plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "span"}
+        return {"": type(settings).__name__, **named}
+    return [plain(each) for each in settings] if isinstance(settings, tuple) else settings
+
+
+def search_stage(run: Run) -> tuple[str, ...]:
+    """The architecture: the one given, the only one of the space, or the one that the search finds."""
+    if run.given is not None:
+        return _write_architecture(run, validate(run.experiment.space, read_architecture(run.given)))
+    if not run.experiment.space.decisions:
+        return _write_architecture(run, only(run.experiment.space))
+    return _searched(run)
+
+
+def search_options_of(run: Run) -> SearchOptions:
+    """How the file wants the space searched.
+
+    Raises:
+        NoSuchPart: it does not say.
+        SearchProblem: it asks for what is not there yet.
+    """
+    from runtime.options import search_options
+
+    name, settings = run.experiment.space.name, run.experiment.search
+    if settings is None:
+        way_out = f"write `search {name} {{ … }}`, or give `--arch`"
+        raise NoSuchPart(f"nothing says how to search `{name}`: {way_out}")
+    return search_options(settings)
+
+
+def problem_of_run(run: Run) -> Problem:
+    """The space with its prices and caps.
+
+    Raises:
+        SearchProblem: a cap on the latency of a target without prices.
+        TableProblem, FileProblem: a table is damaged, or lacks kernels of the space.
+    """
+    from runtime.search.problem import problem_of
+
+    search = run.experiment.search
+    caps = search.caps if search else ()
+    return problem_of(run.experiment.flat, _latencies(run), caps, run.experiment.target.name)
+
+
+def _latencies(run: Run) -> Mapping[str, LatencyCosts]:
+    """The prices of every target that the search has to do with, and that has a table."""
+    from compiler.predict import candidate_costs
+
+    there = [each for each in run.targets if (run.folder / run.prices_file(each)).is_file()]
+    return {each.name: candidate_costs(run.prices(each), run.experiment.flat) for each in there}
+
+
+def judge_of(run: Run, problem: Problem) -> Dataset | Evaluator:
+    """What judges the networks: the data set for a supernet, a table of scores, or a function.
+
+    Raises:
+        DataProblem, FileProblem, SearchProblem: it cannot be had.
+    """
+    search = run.experiment.search
+    chosen = search.evaluator if search else SupernetEvaluator()
+    if isinstance(chosen, TableEvaluator):
+        from runtime.search.evaluators.table import read_score_table
+
+        path = table_of_scores(run, chosen)
+        return read_score_table(path, problem.decisions, chosen.score, chosen.latency)
+    if isinstance(chosen, FunctionEvaluator):
+        from runtime.search.evaluators.function import load_function
+
+        return load_function(chosen.entry, run.experiment.folder, problem.decisions)
+    return run.data
+
+
+def table_of_scores(run: Run, chosen: TableEvaluator) -> Path:
+    """Where the table is: relative to the folder of the `.space` file."""
+    return run.experiment.folder / Path(chosen.path).expanduser()
+
+
+def _searched(run: Run) -> tuple[str, ...]:
+    from runtime.search.search import search
+
+    options, problem = search_options_of(run), problem_of_run(run)
+    judge = judge_of(run, problem)
+    result = search(problem, judge, options, run.folder / "search", run.resume, run.searching)
+    write_json(run.folder / SEARCH_RESULT, _summary(run, problem, result), SCHEMA)
+    written = _write_architecture(run, completed(run.experiment.space, result.choices))
+    weights = () if result.parameters is None else (f"search/{result.parameters.name}",)
+    return (
+        *written,
+        SEARCH_RESULT,
+        f"search/{result.log.name}",
+        *weights,
+        *_write_front(run, problem, result),
+    )
+
+
+def _summary(run: Run, problem: Problem, result: SearchResult) -> dict[str, Any]:
+    latency = f"latency on {run.experiment.target.name}"
+    caps = [cap for cap in result.caps if cap.name == latency and cap.relation == "<="]
+    metric = problem.additive.get(latency)
+    return {
+        "picks": list(result.picks),
+        "score": result.best.score,
+        "feasible": result.best.feasible,
+        "costs": dict(result.best.costs),
+        "expected": dict(result.expected),
+        "argmax": dict(result.argmax),
+        "caps": [{"cap": f"{cap}", "metric": cap.name, "limit": cap.limit} for cap in result.caps],
+        "latency_ms": result.best.costs.get(latency),
+        "cap_ms": min((cap.limit for cap in caps), default=None),
+        "minimum_ms": None if metric is None else metric.total(metric.least),
+        "accuracy_validation": None if result.validation is None else result.validation.accuracy,
+        "steps": result.steps,
+        "probabilities": {name: dict(row) for name, row in result.probabilities.items()},
+        "front": [
+            {"architecture": _front_file(number), "score": each.score, "costs": dict(each.costs)}
+            for number, each in enumerate(result.front, 1)
+        ],
+    }
+
+
+def _front_file(number: int) -> str:
+    return f"search/front/{number}.json"
+
+
+def _write_front(run: Run, problem: Problem, result: SearchResult) -> tuple[str, ...]:
+    """The architecture of each network along the front, the cheapest first: `--arch` takes them."""
+    for number, each in enumerate(result.front, 1):
+        write_atomic(run.folder / _front_file(number), _text(run, problem, each.picks))
+    return tuple(_front_file(number) for number in range(1, len(result.front) + 1))
+
+
+def _text(run: Run, problem: Problem, picks: Picks) -> str:
+    space = run.experiment.space
+    checked = validate(space, completed(space, choices_of(problem.decisions, picks)))
+    return json.dumps(to_json(checked), indent=2) + "\n"
+
+
+def _write_architecture(run: Run, architecture: Architecture) -> tuple[str, ...]:
+    checked = validate(run.experiment.space, architecture)
+    write_atomic(run.folder / ARCHITECTURE, json.dumps(to_json(checked), indent=2) + "\n")
+    return (ARCHITECTURE,)
