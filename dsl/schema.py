@@ -174,7 +174,7 @@ EVALUATORS = (
     Form(
         "function",
         FunctionEvaluator,
-        (Key("entry", "text", "`module:name`", positional=True, required=True),),
+        (Key("entry", "entry", "function from choices to a score", positional=True, required=True),),
     ),
 )
 PENALTIES = (

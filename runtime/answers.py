@@ -16,7 +16,7 @@ from compiler.predict import predict_network
 from dsl.settings import CapSetting
 from runtime.benchmark import read_benchmark
 from runtime.files import read_json
-from runtime.search_stage import ARCHITECTURE, SCHEMA, SEARCH_RESULT
+from runtime.search_stage import ARCHITECTURE, SCHEMA, SEARCH_RESULT, listed_latency_ms
 from runtime.stages import (
     BENCH,
     MODEL,
@@ -52,8 +52,11 @@ def _search(run: Run) -> Payload:
     if not run.searched:
         return found
     result = read_json(run.folder / SEARCH_RESULT, SCHEMA)
-    names = ("latency_ms", "cap_ms", "feasible", "minimum_ms", "accuracy_validation", "steps")
-    return {**found, **{name: result[name] for name in names if result.get(name) is not None}}
+    score = "score" if result["accuracy_validation"] is None else "accuracy_validation"
+    names = ("latency_ms", "cap_ms", "feasible", "minimum_ms", score, "steps")
+    found |= {name: result[name] for name in names if result.get(name) is not None}
+    front = [str(run.folder / each["architecture"]) for each in result["front"]]
+    return {**found, "front": front} if front else found
 
 
 def _derive(run: Run) -> Payload:
@@ -202,7 +205,10 @@ def _metric(run: Run, network: Network, limit: Limit) -> float | None:
     """What the network has of a metric; None where it would have to be measured first."""
     if limit.metric == "latency":
         here = limit.target in (None, run.experiment.target.name)
-        return _latency_ms(run, network) if here else None
+        if not here:
+            return None
+        listed_ms = listed_latency_ms(run, network.choices)
+        return _latency_ms(run, network) if listed_ms is None else listed_ms
     size = cost(network)
     return float(
         {"macs": size.macs, "params": size.params, "peak_memory": size.peak_memory_bytes}[limit.metric]

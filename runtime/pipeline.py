@@ -9,16 +9,16 @@ from importlib.metadata import version
 
 from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
+from dsl.settings import TableEvaluator
 from runtime.build_folder import refuse_inside_bundle
 from runtime.console import announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
-from runtime.search_stage import ARCHITECTURE, search_options_of
+from runtime.search_stage import ARCHITECTURE, needs_supernet, priced, search_options_of
 from runtime.stages import (
     STAGES,
     Run,
     Stage,
-    profiled,
     train_options_of,
     winner_budget_s,
 )
@@ -38,8 +38,8 @@ class Step:
 
 
 def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
-    """The stages that lead to `until`; nothing before `tune` needs to profile where the architecture is given or the
-    target has a table from elsewhere.
+    """The stages that lead to `until`; nothing before `tune` needs to profile where the architecture is given, or the
+    search takes no latency from a table that is measured here.
 
     Raises:
         KeyError: there is no such stage.
@@ -49,8 +49,12 @@ def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
         raise KeyError(until)
     wanted = STAGES[: every.index(until) + 1]
     searches = run.given is None and bool(run.experiment.space.decisions)
-    needs_table = (searches and bool(profiled(run))) or until in NEED_TABLE
+    needs_table = until in NEED_TABLE or (searches and _profiles_to_search(run))
     return tuple(stage for stage in wanted if needs_table or stage.name != "profile")
+
+
+def _profiles_to_search(run: Run) -> bool:
+    return any(each.latency_table is None for each in priced(run))
 
 
 def run_until(run: Run, until: str = "report", force: bool = False) -> None:
@@ -82,9 +86,10 @@ def check_possible(run: Run, wanted: Sequence[Stage]) -> None:
     searches = "search" in names and run.given is None and bool(run.experiment.space.decisions)
     if searches:
         search_options_of(run)
+        _ = run.judge
     if "train" in names:
         train_options_of(run)
-    if searches or "train" in names:
+    if (searches and needs_supernet(run)) or "train" in names:
         graph = run.experiment.space.graph
         run.data.check_fits(graph.inputs[0].type.sizes, graph.type.sizes)
 
@@ -143,6 +148,12 @@ def _detail(run: Run, stage: str) -> str:
         return f"{len(space_kernels(experiment.flat, run.target))} kernels{_minutes(budget)}"
     if stage == "search" and experiment.search is not None:
         settings = experiment.search
+        if not needs_supernet(run):
+            return (
+                "judged by a table"
+                if isinstance(settings.evaluator, TableEvaluator)
+                else "judged by a function"
+            )
         return f"{settings.warmup} + {settings.epochs} epochs{_minutes(settings.budget)}"
     if stage == "train" and experiment.train is not None:
         return f"{experiment.train.epochs} epochs{_minutes(experiment.train.budget)}"

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 from compiler.architecture import Architecture, completed, only, to_json, validate
 from compiler.ir.text import print_space
 from compiler.path_costs import Picks
-from compiler.path_decisions import choices_of
+from compiler.path_decisions import choices_of, path_decisions
 from dsl.settings import FunctionEvaluator, SupernetEvaluator, TableEvaluator
 from runtime.architecture_file import read_architecture
 from runtime.experiment import NoSuchPart
-from runtime.files import sha256_file, write_atomic, write_json
+from runtime.files import write_atomic, write_json
 
 if TYPE_CHECKING:
+    from compiler.ir.expression import Literal
+    from compiler.ir.graph import Limit
     from compiler.path_decisions import LatencyCosts
+    from dsl.settings import CapSetting, TargetSettings
     from runtime.data.dataset import Dataset
     from runtime.search.evaluators.evaluator import Evaluator
+    from runtime.search.evaluators.table import Listed
     from runtime.search.options import SearchOptions, SearchResult
     from runtime.search.problem import Problem
     from runtime.stages import Run
@@ -37,19 +41,11 @@ def search_inputs(run: Run) -> Any:
         return ["given", to_json(read_architecture(run.given))]
     search = run.experiment.search
     graph, settings = print_space(run.experiment.flat), plain(search) if search else None
-    tables = [run.sha(run.prices_file(each)) for each in run.targets]
-    return [graph, settings, tables, _judge_identity(run), version("torch")]
-
-
-def _judge_identity(run: Run) -> Any:
-    """What judges networks: images by their hash, a table by its own, a function by its name."""
-    search = run.experiment.search
     if search is None or not run.experiment.space.decisions:
-        return None
-    if isinstance(search.evaluator, TableEvaluator):
-        path = table_of_scores(run, search.evaluator)
-        return sha256_file(path) if path.is_file() else ""
-    return run.data_identity if isinstance(search.evaluator, SupernetEvaluator) else search.evaluator.entry
+        return [graph, settings]
+    tables = [run.sha(run.prices_file(each)) for each in priced(run)]
+    judge = run.data_identity if needs_supernet(run) else run.judge.digest
+    return [graph, settings, tables, judge, version("torch")]
 
 
 def plain(settings: Any) -> Any:
@@ -94,50 +90,92 @@ def problem_of_run(run: Run) -> Problem:
     """
     from runtime.search.problem import problem_of
 
-    search = run.experiment.search
-    caps = search.caps if search else ()
-    return problem_of(run.experiment.flat, _latencies(run), caps, run.experiment.target.name)
+    search, target = run.experiment.search, run.experiment.target.name
+    caps, listed = search.caps if search else (), listed_latencies(run)
+    listed_ms = {} if listed is None else {target: listed}
+    return problem_of(run.experiment.flat, _latencies(run), caps, target, listed_ms)
 
 
 def _latencies(run: Run) -> Mapping[str, LatencyCosts]:
     """The prices of every target that the search has to do with, and that has a table."""
     from compiler.predict import candidate_costs
 
-    there = [each for each in run.targets if (run.folder / run.prices_file(each)).is_file()]
+    there = [each for each in priced(run) if (run.folder / run.prices_file(each)).is_file()]
     return {each.name: candidate_costs(run.prices(each), run.experiment.flat) for each in there}
 
 
-def judge_of(run: Run, problem: Problem) -> Dataset | Evaluator:
-    """What judges the networks: the data set for a supernet, a table of scores, or a function.
+def needs_supernet(run: Run) -> bool:
+    """Whether the search judges by a supernet, which needs data."""
+    search = run.experiment.search
+    return search is None or isinstance(search.evaluator, SupernetEvaluator)
+
+
+def priced(run: Run) -> list[TargetSettings]:
+    """The targets whose latencies the search takes from latency tables.
+
+    With a supernet, all of the run. Where a table of scores or a function judges, those alone whose latencies have a
+    limit that the table of scores does not answer, and those whose tables are there without profiling.
+    """
+    if needs_supernet(run):
+        return list(run.targets)
+    search, host = run.experiment.search, run.experiment.target.name
+    limits: list[CapSetting | Limit] = [*(search.caps if search else ()), *run.experiment.flat.limits]
+    limited = {each.target or host for each in limits if each.metric == "latency"}
+    listed = set() if listed_latencies(run) is None else {host}
+    return [
+        each
+        for each in run.targets
+        if each.name not in listed and (each.name in limited or each.latency_table is not None)
+    ]
+
+
+def judge_of(run: Run) -> Dataset | Evaluator:
+    """What judges the networks: the data set for a supernet, a table of scores, or a function. Files are looked for
+    in the folder of the `.space` file.
 
     Raises:
         DataProblem, FileProblem, SearchProblem: it cannot be had.
     """
     search = run.experiment.search
     chosen = search.evaluator if search else SupernetEvaluator()
-    if isinstance(chosen, TableEvaluator):
-        from runtime.search.evaluators.table import read_score_table
-
-        path = table_of_scores(run, chosen)
-        return read_score_table(path, problem.decisions, chosen.score, chosen.latency)
+    if isinstance(chosen, SupernetEvaluator):
+        return run.data
+    decisions, folder = path_decisions(run.experiment.flat.graph), run.experiment.folder
     if isinstance(chosen, FunctionEvaluator):
         from runtime.search.evaluators.function import load_function
 
-        return load_function(chosen.entry, run.experiment.folder, problem.decisions)
-    return run.data
+        return load_function(chosen.entry, folder, decisions)
+    from runtime.search.evaluators.table import read_score_table
+
+    return read_score_table(folder / Path(chosen.path).expanduser(), decisions, chosen.score, chosen.latency)
 
 
-def table_of_scores(run: Run, chosen: TableEvaluator) -> Path:
-    """Where the table is: relative to the folder of the `.space` file."""
-    return run.experiment.folder / Path(chosen.path).expanduser()
+def listed_latencies(run: Run) -> Listed | None:
+    """The latencies on the run's target that the table of scores has; None where it has none, or none judges."""
+    search = run.experiment.search
+    if search is None or not isinstance(search.evaluator, TableEvaluator):
+        return None
+    from runtime.search.evaluators.table import TableOfScores
+
+    return run.judge.latencies_ms if isinstance(run.judge, TableOfScores) else None
+
+
+def listed_latency_ms(run: Run, choices: Mapping[str, Literal]) -> float | None:
+    """What the table of scores says that a network takes on the run's target; None where it says nothing."""
+    listed = listed_latencies(run)
+    if listed is None:
+        return None
+    from runtime.search.evaluators.table_rows import picks_of_choices
+
+    picks, _ = picks_of_choices(choices, path_decisions(run.experiment.flat.graph))
+    return listed.values.get(picks)
 
 
 def _searched(run: Run) -> tuple[str, ...]:
     from runtime.search.search import search
 
     options, problem = search_options_of(run), problem_of_run(run)
-    judge = judge_of(run, problem)
-    result = search(problem, judge, options, run.folder / "search", run.resume, run.searching)
+    result = search(problem, run.judge, options, run.folder / "search", run.resume, run.searching)
     write_json(run.folder / SEARCH_RESULT, _summary(run, problem, result), SCHEMA)
     written = _write_architecture(run, completed(run.experiment.space, result.choices))
     weights = () if result.parameters is None else (f"search/{result.parameters.name}",)
@@ -153,7 +191,7 @@ def _searched(run: Run) -> tuple[str, ...]:
 def _summary(run: Run, problem: Problem, result: SearchResult) -> dict[str, Any]:
     latency = f"latency on {run.experiment.target.name}"
     caps = [cap for cap in result.caps if cap.name == latency and cap.relation == "<="]
-    metric = problem.additive.get(latency)
+    metric = listed_latencies(run) or problem.additive.get(latency)
     return {
         "picks": list(result.picks),
         "score": result.best.score,

@@ -24,7 +24,14 @@ from runtime.console import Progress
 from runtime.experiment import Experiment, NoSuchPart
 from runtime.files import sha256_file, write_atomic, write_json
 from runtime.run_folder import RunFolder
-from runtime.search_stage import ARCHITECTURE, SEARCH_RESULT, plain, search_inputs, search_stage
+from runtime.search_stage import (
+    ARCHITECTURE,
+    SEARCH_RESULT,
+    judge_of,
+    plain,
+    search_inputs,
+    search_stage,
+)
 
 if TYPE_CHECKING:
     from compiler.latency import LatencyTable
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from compiler.target import Target
     from dsl.settings import TargetSettings
     from runtime.data.dataset import Dataset
+    from runtime.search.evaluators.evaluator import Evaluator
     from runtime.search.options import SearchProgress
     from runtime.train import TrainOptions, TrainProgress
 
@@ -74,6 +82,11 @@ class Run:
         for note in dataset.notes:
             self.progress.note(note)
         return dataset
+
+    @cached_property
+    def judge(self) -> Dataset | Evaluator:
+        """What judges the networks of the search."""
+        return judge_of(self)
 
     @property
     def data_identity(self) -> list[Any]:
@@ -160,14 +173,12 @@ class Run:
 
     def searching(self, now: SearchProgress) -> None:
         """Pass on how far the search is."""
-        state = f"loss {now.loss:.3f}, accuracy {now.accuracy:.1%}"
+        state, entropy = f"loss {now.loss:.3f}, accuracy {now.accuracy:.1%}", f", entropy {now.entropy:.2f}"
         if now.phase == "evaluation":
-            state = f"best {now.accuracy:.4g}"
+            state, entropy = f"best {now.accuracy:.4g}", ""
         name = f"latency on {self.experiment.target.name}"
         latency = f", {now.costs[name]:.3f} ms" if name in now.costs else ""
-        self.progress.update(
-            now.step, now.steps, f"{state}{latency}, entropy {now.entropy:.2f}", kind=now.phase
-        )
+        self.progress.update(now.step, now.steps, f"{state}{latency}{entropy}", kind=now.phase)
 
     def training(self, now: TrainProgress) -> None:
         """Pass on how far the training is."""

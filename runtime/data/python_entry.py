@@ -31,13 +31,13 @@ def load_python(entry: str, folder: Path, path: Path | None = None) -> Raw:
     Raises:
         DataProblem: there is no such module or function, it failed, or what it gave is not of this form.
     """
-    module, _, name = entry.partition(":")
-    with _importing_from(folder):
-        function = _function(_imported(module, folder), name, entry)
+    module = entry.partition(":")[0]
+    with importing_from(folder):
+        function = entry_function(entry, folder)
         try:
             found = function() if path is None else function(path)
         except (Exception, SystemExit) as problem:
-            raise _failed(entry, problem, folder) from problem
+            raise failed(entry, problem, folder) from problem
     if not isinstance(found, Mapping):
         way_out = f"return a dict of {', '.join(ARRAYS)}"
         raise DataProblem(f"`{entry}` returned {type(found).__name__}, no dict", way_out)
@@ -46,8 +46,18 @@ def load_python(entry: str, folder: Path, path: Path | None = None) -> Raw:
     )
 
 
+def entry_function(entry: str, folder: Path) -> Callable[..., Any]:
+    """The function of `module:function`, whose module is a file of `folder` or installed.
+
+    Raises:
+        DataProblem: there is none, or its module failed.
+    """
+    module, _, name = entry.partition(":")
+    return _function(_imported(module, folder), name, entry)
+
+
 @contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
+def importing_from(folder: Path) -> Iterator[None]:
     """Let imports look into `folder` first."""
     place = str(folder.absolute())
     sys.path.insert(0, place)
@@ -71,11 +81,11 @@ def _imported(module: str, folder: Path) -> ModuleType:
         return made
     except ModuleNotFoundError as problem:
         if problem.name not in (module, module.partition(".")[0]):
-            raise _failed(module, problem, folder) from problem
+            raise failed(module, problem, folder) from problem
         way_out = f"write {module}.py into {folder}, or install its package"
         raise DataProblem(f"there is no module `{module}`", way_out) from None
     except (Exception, SystemExit) as problem:
-        raise _failed(module, problem, folder) from problem
+        raise failed(module, problem, folder) from problem
 
 
 def _function(module: ModuleType, name: str, entry: str) -> Callable[..., Any]:
@@ -88,7 +98,7 @@ def _function(module: ModuleType, name: str, entry: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _failed(what: str, problem: BaseException, folder: Path) -> DataProblem:
+def failed(what: str, problem: BaseException, folder: Path) -> DataProblem:
     """The user's own exception, in its own words, with the last place in the folder's code that it left."""
     frames = traceback.extract_tb(problem.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder.absolute())]

@@ -70,8 +70,10 @@ def problem_of(
     latencies: Mapping[str, LatencyCosts],
     caps: Sequence[CapSetting] = (),
     target: str | None = None,
+    listed_ms: Mapping[str, Metric] | None = None,
 ) -> Problem:
     """The problem of a flattened space, of prices by target, and of the caps of a search and of the space itself.
+    `listed_ms` are latencies by target that are known network by network: they take the place of prices.
 
     A cap on latency without a target is on `target`. What a space requires of a latency on a target that has no
     prices is left to those who read the result.
@@ -87,6 +89,7 @@ def problem_of(
             metrics[f"latency on {name}"] = latency_path_costs(decisions, costs)
         except ValueError as problem:
             raise SearchProblem(f"{problem}", "profile the target for this space") from None
+    metrics |= {f"latency on {name}": metric for name, metric in (listed_ms or {}).items()}
     metrics |= size_costs(flat, decisions)
     wanted = [_wanted(cap, metrics, target) for cap in caps] + [
         limit for limit in flat.limits if _metric_name(limit.metric, limit.target) in _known(metrics)

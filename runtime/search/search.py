@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 
+from compiler.caps import Cap
 from compiler.nets.supernet import build_supernet
 from compiler.path_costs import PathCosts, Picks
 from compiler.path_decisions import choices_of
@@ -20,7 +21,6 @@ from runtime.files import canonical_json
 from runtime.loop import Place, Stage, run_stage
 from runtime.search.evaluators.evaluator import Evaluator
 from runtime.search.evaluators.supernet import PathTrainer
-from runtime.search.evaluators.table import Listed, TableOfScores
 from runtime.search.options import (
     Found,
     InfeasibleCap,
@@ -83,7 +83,6 @@ def search(
     """
     if not problem.decisions:
         raise SearchProblem(f"the space `{problem.flat.name}` has no decision to make", "train it directly")
-    problem = _judged_by(problem, judge)
     _check_feasible(problem, judge)
     strategy, evaluator = _strategy(problem, judge, options, progress)
     place = Place(folder, "search", _fingerprint(problem, evaluator, options), resume, options.save_every_s)
@@ -91,30 +90,32 @@ def search(
     return _finished(problem, strategy, evaluator, options, place, plan["steps"])
 
 
-def _judged_by(problem: Problem, judge: Dataset | Evaluator) -> Problem:
-    """The problem with the latencies of a table that has them."""
-    if not isinstance(judge, TableOfScores) or judge.latencies_ms is None:
-        return problem
-    latencies: dict[str, Listed] = {
-        name: judge.latencies_ms for name in problem.metrics if name.startswith("latency")
-    }
-    caps = tuple(replace(cap, metric=latencies.get(cap.name, cap.metric)) for cap in problem.caps.caps)
-    return replace(problem, metrics={**problem.metrics, **latencies}, caps=replace(problem.caps, caps=caps))
-
-
 def _check_feasible(problem: Problem, judge: Dataset | Evaluator) -> None:
     known = None if isinstance(judge, Dataset) else judge.known()
     if known is None:
         problem.check_feasible()
         return
-    networks = list(known)
-    for cap in problem.caps.caps:
-        values = [cap.metric.total(picks) for picks in networks]
-        nearest = min(values) if cap.relation == "<=" else max(values)
-        if cap.excess(nearest) > 0:
-            raise InfeasibleCap(cap, nearest, others=False)
-    if not any(not problem.caps.broken(picks) for picks in networks):
-        raise InfeasibleCap(problem.caps.caps[0], None, others=True)
+    broken = [set(problem.caps.broken(picks)) for picks in known]
+    if all(broken):
+        _refuse(problem, list(known), broken)
+
+
+def _refuse(problem: Problem, networks: Sequence[Picks], broken: Sequence[set[Cap]]) -> NoReturn:
+    """Say which cap none of the networks holds, by itself or among those that hold the others."""
+    caps = problem.caps.caps
+    for cap in caps:
+        if all(cap in each for each in broken):
+            raise InfeasibleCap(cap, _nearest(cap, networks), others=False)
+    for cap in caps:
+        among = [picks for picks, each in zip(networks, broken, strict=True) if each == {cap}]
+        if among:
+            raise InfeasibleCap(cap, _nearest(cap, among), others=True)
+    raise InfeasibleCap(caps[0], None, others=True)
+
+
+def _nearest(cap: Cap, networks: Sequence[Picks]) -> float:
+    values = [cap.metric.total(picks) for picks in networks]
+    return min(values) if cap.relation == "<=" else max(values)
 
 
 def _strategy(
@@ -179,7 +180,7 @@ def _region(problem: Problem, evaluator: Evaluator) -> Region:
     def any_held(generator: torch.Generator) -> Picks:
         return held[int(torch.randint(len(held), (), generator=generator))]
 
-    return Region(problem.candidates, excess, any_held)
+    return Region(problem.candidates, excess, any_held, listed=True)
 
 
 def _fingerprint(problem: Problem, evaluator: Evaluator, options: SearchOptions) -> str:

@@ -1,12 +1,13 @@
-"""A Python function as evaluator."""
+"""A Python function as evaluator.
+
+It runs in this process, with its rights: as any Python file, a space with such an evaluator is for those who trust it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from compiler.ir.expression import Literal
 from compiler.path_costs import Picks
 from compiler.path_decisions import PathDecision, choices_of
+from runtime.data.dataset import DataProblem
+from runtime.data.python_entry import entry_function, failed, importing_from
 from runtime.search.options import SearchProblem
 
 ScoreFunction = Callable[[Mapping[str, Literal]], float]
@@ -23,20 +26,25 @@ ScoreFunction = Callable[[Mapping[str, Literal]], float]
 
 @dataclass(frozen=True)
 class FunctionOfChoices:
-    """The evaluator: `function` is called with the choices of one network, once for each network."""
+    """The evaluator: `function` is called with the choices of one network, once for each network.
+
+    `folder` is where its imports are looked for first.
+    """
 
     function: ScoreFunction
     decisions: Sequence[PathDecision]
     name: str
+    folder: Path = Path()
 
     @property
     def digest(self) -> str:
-        """Of the function's name and its text, where that can be had."""
+        """Of the function's name and the text of its file, if any: a change of what that imports is not seen."""
         try:
-            text = inspect.getsource(self.function)
-        except (OSError, TypeError):
-            text = ""
-        return hashlib.sha256(f"{self.name}\n{text}".encode()).hexdigest()
+            file = Path(inspect.getsourcefile(inspect.unwrap(self.function)) or "")
+        except TypeError:
+            file = Path()
+        text = file.read_bytes() if file.is_file() else b""
+        return hashlib.sha256(f"{self.name}\n".encode() + text).hexdigest()
 
     def score_of(self, picks: Picks) -> float:
         """The score of one network.
@@ -46,20 +54,25 @@ class FunctionOfChoices:
         """
         choices = choices_of(self.decisions, picks)
         try:
-            value: Any = self.function(choices)
-        except Exception as problem:
-            what = f"`{self.name}` failed for {dict(choices)}: {type(problem).__name__}: {problem}"
-            raise SearchProblem(what, "mend the function; the search goes on from where it was") from problem
-        try:
-            score = float(value)
-        except (TypeError, ValueError):
-            score = math.nan
+            with importing_from(self.folder):
+                value: Any = self.function(choices)
+        except (Exception, SystemExit) as problem:
+            found = failed(self.name, problem, self.folder)
+            raise SearchProblem(f"{found.what} for {choices}", found.way_out) from problem
+        score = _number(value)
         if not math.isfinite(score):
-            raise SearchProblem(f"`{self.name}` gave {value!r} for {dict(choices)}", "give a finite number")
+            raise SearchProblem(f"`{self.name}` gave {value!r:.60} for {choices}", "return a finite number")
         return score
 
     def known(self) -> None:
         """All networks of the space."""
+
+
+def _number(value: Any) -> float:
+    try:
+        return math.nan if isinstance(value, str | bytes | bool) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return math.nan
 
 
 def load_function(entry: str, folder: Path, decisions: Sequence[PathDecision]) -> FunctionOfChoices:
@@ -68,18 +81,9 @@ def load_function(entry: str, folder: Path, decisions: Sequence[PathDecision]) -
     Raises:
         SearchProblem: there is no such function.
     """
-    module_name, _, name = entry.partition(":")
-    way_out = "write `module:function`, of a module beside the file or installed"
-    if not module_name or not name:
-        raise SearchProblem(f"`{entry}` names no function", way_out)
-    sys.path.insert(0, str(folder.resolve()))
     try:
-        found = getattr(importlib.import_module(module_name), name, None)
-    except Exception as problem:
-        what = f"`{module_name}` cannot be imported ({type(problem).__name__}: {problem})"
-        raise SearchProblem(what, way_out) from problem
-    finally:
-        sys.path.pop(0)
-    if not callable(found):
-        raise SearchProblem(f"`{module_name}` has no function `{name}`", way_out)
-    return FunctionOfChoices(found, decisions, entry)
+        with importing_from(folder):
+            function = entry_function(entry, folder)
+    except DataProblem as problem:
+        raise SearchProblem(problem.what, problem.way_out) from problem
+    return FunctionOfChoices(function, decisions, entry, folder)

@@ -1,11 +1,13 @@
 """Evolution: constrained NSGA-II (Deb, Pratap, Agarwal, Meyarivan, IEEE Trans. Evol. Comput. 2002).
 
 Parents win binary tournaments by constrained domination, then by crowding distance; children cross them
-uniformly and change single decisions. A network that was judged is not judged again.
+uniformly and change single decisions. A network that was judged is not judged again. Where networks have no
+objective beside their score, this is an evolution of the score alone, whose best always survive.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -30,12 +32,17 @@ def dominates(one: Judged, other: Judged) -> bool:
 
 
 def fronts(population: Sequence[Judged]) -> list[list[Judged]]:
-    """The population by rank: the networks that none dominates, those that only these dominate, and so on."""
-    left, found = list(population), []
-    while left:
-        front = [each for each in left if not any(dominates(other, each) for other in left)]
-        found.append(front)
-        left = [each for each in left if each not in front]
+    """The population by rank: the networks that none dominates, those that only these dominate, and so on.
+
+    The paper's fast sort: each pair is compared once in either direction.
+    """
+    beats = [[at for at, other in enumerate(population) if dominates(each, other)] for each in population]
+    beaten_by = Counter(at for row in beats for at in row)
+    front, found = [at for at in range(len(population)) if not beaten_by[at]], []
+    while front:
+        found.append([population[at] for at in front])
+        beaten_by.subtract(at for winner in front for at in beats[winner])
+        front = sorted({at for winner in front for at in beats[winner] if not beaten_by[at]})
     return found
 
 
@@ -66,6 +73,7 @@ class EvolutionSampler:
     seen: set[Picks] = field(default_factory=set)
     asked: int = 0
     repeats: bool = False
+    ranks: dict[Picks, tuple[int, float]] = field(default_factory=dict)
 
     def ask(self) -> Picks:
         """A random network until the population is full, then a child of two of it."""
@@ -80,8 +88,8 @@ class EvolutionSampler:
         return self.region.fresh(generator)
 
     def _child(self, generator: torch.Generator) -> Picks:
-        ranks = self._ranks()
-        mother, father = (self._winner(ranks, generator) for _ in range(2))
+        self.ranks = self.ranks or self._ranks()
+        mother, father = (self._winner(generator) for _ in range(2))
         draws = torch.rand(3, len(self.region.candidates), dtype=torch.float64, generator=generator).tolist()
         rate = max(self.mutation, 1 / len(self.region.candidates))
         return tuple(
@@ -91,10 +99,10 @@ class EvolutionSampler:
             )
         )
 
-    def _winner(self, ranks: Mapping[Picks, tuple[int, float]], generator: torch.Generator) -> Judged:
+    def _winner(self, generator: torch.Generator) -> Judged:
         places = torch.randint(len(self.population), (2,), generator=generator)
         rivals = [self.population[int(place)] for place in places]
-        return min(rivals, key=lambda each: ranks[each.picks])
+        return min(rivals, key=lambda each: self.ranks[each.picks])
 
     def _ranks(self) -> dict[Picks, tuple[int, float]]:
         """By rank, then the loneliest first."""
@@ -122,6 +130,7 @@ class EvolutionSampler:
         ranks = self._ranks()
         self.population.sort(key=lambda each: (ranks[each.picks], each.picks))
         del self.population[self.size :]
+        self.ranks = {}
 
     def front(self) -> list[Judged]:
         """The networks known that none dominates, the best score first."""
@@ -147,6 +156,7 @@ class EvolutionSampler:
             [_judged(fields) for fields in state[name]] for name in ("population", "children")
         )
         self.seen, self.asked = {tuple(picks) for picks in state["seen"]}, int(state["asked"])
+        self.ranks = {}
 
 
 def _judged(fields: Mapping[str, Any]) -> Judged:

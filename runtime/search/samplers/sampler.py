@@ -63,14 +63,18 @@ def shares(candidates: Sequence[int], networks: Sequence[Picks]) -> list[list[fl
 @dataclass(frozen=True)
 class Region:
     """Where a sampler may look: `excess` is by how much a network breaks its caps, infinite where it cannot be
-    judged; `fallback` draws one that holds them, for where uniform draws do not find any."""
+    judged; `fallback` draws one that holds them, for where draws do not find any. Where the networks that hold them
+    are listed, `fallback` draws from these, all equally likely."""
 
     candidates: tuple[int, ...]
     excess: Callable[[Picks], float] = lambda picks: 0.0
     fallback: Callable[[torch.Generator], Picks] | None = None
+    listed: bool = False
 
     def fresh(self, generator: torch.Generator) -> Picks:
         """A uniform draw under the caps."""
+        if self.listed and self.fallback is not None:
+            return self.fallback(generator)
         return self.under(lambda: draw_uniform(self.candidates, generator), generator)
 
     def under(self, draw: Callable[[], Picks], generator: torch.Generator) -> Picks:

@@ -127,7 +127,10 @@ class SampledSearch:
             self.best = Found(picks, self.judged[picks], self.problem.costs(picks), True)
 
     def _objectives(self) -> list[str]:
-        """What a front is over, beside the score: the first metric with a cap from above and the other such ones."""
+        """What networks are compared in besides their score: nothing where no front is wanted, so that all effort
+        goes into the score under the caps; else every metric with a cap from above."""
+        if not self.options.front:
+            return []
         capped = [cap.name for cap in self.problem.caps.caps if cap.relation == "<="]
         return list(dict.fromkeys(capped)) or [self.problem.objective]
 
@@ -145,13 +148,8 @@ class SampledSearch:
         ]
 
     def result(self) -> Found:
-        """The best network judged that holds all caps, of equals the first; where none was, one that does is
-        judged now."""
-        if self.best is None:
-            picks = self.problem.caps.best(self.sampler.probabilities())
-            assert picks is not None, "feasibility was checked before"
-            self._judge(picks)
-        assert self.best is not None
+        """The best network judged that holds all caps, of equals the first."""
+        assert self.best is not None, "samplers begin with a network that holds the caps"
         return self.best
 
     def front(self, count: int) -> tuple[Found, ...]:
