@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from compiler.caps import Cap, Caps, Metric
 from compiler.ir.graph import Limit, SpaceGraph
-from compiler.path_costs import PathCosts, latency_path_costs, size_costs
+from compiler.path_costs import PathCosts, Picks, latency_path_costs, size_costs
 from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
 from compiler.peak_memory import PeakMemory
 from dsl.settings import CapSetting
@@ -48,6 +50,13 @@ class Problem:
     def expected(self, shares: Sequence[Sequence[float]]) -> dict[str, float]:
         """The expectation of every metric that is a sum, where each candidate has its share."""
         return {name: costs.mean(shares) for name, costs in self.additive.items()}
+
+    def random_network(self, generator: torch.Generator) -> Picks:
+        """A network that holds all caps: the one of the greatest sum of random scores. Not uniform; for where
+        uniform draws find none."""
+        found = self.caps.best([torch.rand(size, generator=generator).tolist() for size in self.candidates])
+        assert found is not None, "feasibility was checked before"
+        return found
 
     def check_feasible(self) -> None:
         """Whether some network holds all caps.

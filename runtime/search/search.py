@@ -161,16 +161,7 @@ def _region(problem: Problem, evaluator: Evaluator) -> Region:
     """Where networks hold the caps and can be judged."""
     known = evaluator.known()
     if known is None:
-
-        def best_of_random(generator: torch.Generator) -> Picks:
-            scores = [
-                torch.rand(n, dtype=torch.float64, generator=generator).tolist() for n in problem.candidates
-            ]
-            found = problem.caps.best(scores)
-            assert found is not None, "feasibility was checked before"
-            return found
-
-        return Region(problem.candidates, problem.caps.excess, best_of_random)
+        return Region(problem.candidates, problem.caps.excess, problem.random_network)
     there = set(known)
     held = [picks for picks in known if not problem.caps.broken(picks)]
 
@@ -236,11 +227,16 @@ def _log_result(result: SearchResult, place: Place) -> None:
             **_plain(result.best),
             expected=dict(result.expected),
             argmax=dict(result.argmax),
-            caps={f"{cap}": cap.limit for cap in result.caps},
+            caps={_key(cap): cap.limit for cap in result.caps},
             accuracy=result.best.score if score is None else score.accuracy,
             loss=None if score is None else score.loss,
         )
         log.sync()
+
+
+def _key(cap: Cap) -> str:
+    """The name of a cap in logs: its metric's, and for a floor that it is one."""
+    return cap.name if cap.relation == "<=" else f"{cap.name} at least"
 
 
 def _plain(found: Found) -> dict[str, Any]:

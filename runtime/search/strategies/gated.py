@@ -28,10 +28,13 @@ from runtime.search.penalty import CostTerm
 from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Plan, make_plan
 from runtime.search.problem import Problem
 from runtime.search.pruning import to_drop
+from runtime.search.samplers.sampler import Region
 from runtime.search.strategies.front import along_the_front
 
 SNAPSHOTS = 100
 """How many times in a search the probabilities of all decisions are written to the log."""
+RIVALS = 5
+"""Random networks that the one found is compared with."""
 ENTROPY_SHARE = 0.5
 """The share of the architecture steps over which the bonus for undecided gates falls to 0."""
 
@@ -196,9 +199,26 @@ class GatedSearch(ABC):
         return tuple(max(range(len(row)), key=row.__getitem__) for row in self.alphas.log_probabilities())
 
     def result(self) -> Found:
-        """The most probable network that holds all caps."""
+        """The most probable network that holds all caps; on shared weights it is not worse than random ones."""
         picks = self.problem.caps.best(self.alphas.log_probabilities(), self.alphas.alive)
-        return self._judged(self.likeliest() if picks is None else picks)
+        found = self._judged(self.likeliest() if picks is None else picks)
+        return max([found, *self._rivals(found)], key=lambda each: each.score)
+
+    def _rivals(self, found: Found) -> list[Found]:
+        """The guard against collapse: random networks that are clearly better than the one found.
+
+        Weights were trained for what was likely, so that a random network scores less than it is worth; where one
+        is better by two standard errors nevertheless, the distribution has settled on paths that learn nothing
+        (Zela et al., "Understanding and robustifying differentiable architecture search", ICLR 2020).
+        """
+        if self.options.prune is not None:
+            return []
+        region = Region(self.problem.candidates, self.problem.caps.excess, self.problem.random_network)
+        drawn = {region.fresh(stream(self.options.seed, "rival", number)) for number in range(RIVALS)}
+        judged = [self._judged(picks) for picks in sorted(drawn - {found.picks})]
+        images = max(1, len(self.trainer.data.validation))
+        margin = 2 * (2 * found.score * (1 - found.score) / images) ** 0.5
+        return [each for each in judged if each.score > found.score + margin]
 
     def front(self, count: int) -> tuple[Found, ...]:
         """The most probable networks under caps ever tighter, as far as none is better in score and cost."""
