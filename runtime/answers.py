@@ -13,7 +13,7 @@ from compiler.ir.expression import Value
 from compiler.ir.graph import Limit, Network
 from compiler.latency import TableProblem
 from compiler.predict import predict_network
-from dsl.settings import CapSetting
+from dsl.settings import CapSetting, TargetSettings
 from runtime.benchmark import read_benchmark
 from runtime.files import read_json
 from runtime.search_stage import ARCHITECTURE, SCHEMA, SEARCH_RESULT, listed_latency_ms
@@ -70,12 +70,12 @@ def _derive(run: Run) -> Payload:
     }
 
 
-def _latency_ms(run: Run, network: Network) -> float | None:
-    """What the target's table predicts; None where there is no table for this network yet."""
-    if not (run.folder / run.prices_file()).is_file():
+def _latency_ms(run: Run, network: Network, target: TargetSettings | None = None) -> float | None:
+    """What a target's table predicts, the experiment's or another's; None where there is none for this network."""
+    if not (run.folder / run.prices_file(target)).is_file():
         return None
     try:
-        return predict_network(run.prices(), network).latency_ms
+        return predict_network(run.prices(target), network).latency_ms
     except TableProblem:
         return None
 
@@ -191,9 +191,9 @@ def _words(limit: Limit) -> str:
 
 
 def _way_out(run: Run, limit: Limit) -> str:
-    if limit.metric != "latency" or not run.searched:
+    least = _search(run).get("minimum_ms")
+    if limit.metric != "latency" or least is None or limit.target not in (None, run.experiment.target.name):
         return ""
-    least = _search(run)["minimum_ms"]
     return f" by the latency table; search longer, or raise it (the space's fastest takes {least:.4g} ms)"
 
 
@@ -204,11 +204,12 @@ def _number(value: Value) -> float:
 def _metric(run: Run, network: Network, limit: Limit) -> float | None:
     """What the network has of a metric; None where it would have to be measured first."""
     if limit.metric == "latency":
-        here = limit.target in (None, run.experiment.target.name)
-        if not here:
-            return None
-        listed_ms = listed_latency_ms(run, network.choices)
-        return _latency_ms(run, network) if listed_ms is None else listed_ms
+        known = [each for each in run.targets if limit.target in (None, each.name)]
+        if limit.target in (None, run.experiment.target.name):
+            listed_ms = listed_latency_ms(run, network.choices)
+            if listed_ms is not None:
+                return listed_ms
+        return _latency_ms(run, network, known[0]) if known else None
     size = cost(network)
     return float(
         {"macs": size.macs, "params": size.params, "peak_memory": size.peak_memory_bytes}[limit.metric]

@@ -14,7 +14,7 @@ from runtime.build_folder import refuse_inside_bundle
 from runtime.console import announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
-from runtime.search_stage import ARCHITECTURE, needs_supernet, priced, search_options_of
+from runtime.search_stage import ARCHITECTURE, check_sizes, needs_supernet, priced, search_options_of
 from runtime.stages import (
     STAGES,
     Run,
@@ -87,6 +87,7 @@ def check_possible(run: Run, wanted: Sequence[Stage]) -> None:
     if searches:
         search_options_of(run)
         _ = run.judge
+        check_sizes(run)
     if "train" in names:
         train_options_of(run)
     if (searches and needs_supernet(run)) or "train" in names:

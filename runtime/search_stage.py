@@ -104,6 +104,19 @@ def _latencies(run: Run) -> Mapping[str, LatencyCosts]:
     return {each.name: candidate_costs(run.prices(each), run.experiment.flat) for each in there}
 
 
+def check_sizes(run: Run) -> None:
+    """Whether some network holds the caps that need no latency: told before anything is measured.
+
+    Raises:
+        InfeasibleCap: none does.
+    """
+    from runtime.search.problem import problem_of
+
+    search = run.experiment.search
+    caps = [cap for cap in (search.caps if search else ()) if cap.metric != "latency"]
+    problem_of(run.experiment.flat, {}, caps).check_feasible()
+
+
 def needs_supernet(run: Run) -> bool:
     """Whether the search judges by a supernet, which needs data."""
     search = run.experiment.search
