@@ -122,14 +122,14 @@ class Caps:
                 yield cap, tuple(best(row, key=part.__getitem__) for row, part in pairs)
 
     def reachable(self, cap: Cap, alive: Sequence[Sequence[int]] | None = None) -> float | None:
-        """The least (for `>=` the greatest) value of a cap's metric among networks that hold the other caps, those
-        from the other side on the same metric too."""
+        """The least (for `>=` the greatest) value of a cap's metric among networks that hold the other caps, which
+        may be on the same metric; where that is no sum, among all networks."""
         metric = cap.metric
         if not isinstance(metric, PathCosts):
             least = getattr(metric, "least", None)
             return None if least is None else metric.total(least)
         sign = -1.0 if cap.relation == "<=" else 1.0
-        others = tuple(each for each in self.caps if (each.name, each.relation) != (cap.name, cap.relation))
+        others = tuple(each for each in self.caps if each != cap)
         scores = [[sign * cost for cost in row] for row in metric.rows]
         picks = replace(self, caps=others).best(scores, alive)
         return None if picks is None else metric.total(picks)

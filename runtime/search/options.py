@@ -31,7 +31,7 @@ class InfeasibleCap(SearchProblem):
         known = "" if reachable is None else f": what can be reached is {reachable:.6g} {cap.unit}".rstrip()
         among = " among those that hold the other caps" if others else ""
         super().__init__(f"no network of the space has {cap}{among}{known}", "loosen it, or widen the space")
-        self.cap, self.reachable = cap, reachable
+        self.cap, self.reachable, self.others = cap, reachable, others
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,10 @@ class Problem:
             if not alone.feasible():
                 raise InfeasibleCap(cap, alone.reachable(cap), others=False)
         if len(caps) > 1 and not self.caps.feasible():
-            tightest = next((cap for cap in caps if self.caps.reachable(cap) is not None), caps[0])
-            raise InfeasibleCap(tightest, self.caps.reachable(tightest), others=True)
+            sums = [cap for cap in caps if cap.name in self.additive]
+            reachable = {cap: self.caps.reachable(cap) for cap in sums}
+            tightest = next((cap for cap in sums if reachable[cap] is not None), caps[0])
+            raise InfeasibleCap(tightest, reachable.get(tightest), others=True)
 
 
 def problem_of(

@@ -18,7 +18,7 @@ from runtime.search.options import SearchProblem
 DEFAULTS = TableEvaluator("")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Listed:
     """A metric that a table has for the networks in it; infinite for all others."""
 

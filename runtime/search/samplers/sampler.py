@@ -11,7 +11,7 @@ import torch
 from compiler.nets.architecture_parameters import draw_uniform
 from compiler.path_costs import Picks
 
-TRIES = 100
+TRIES = 20
 """Draws until one is under the caps."""
 
 
