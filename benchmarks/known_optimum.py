@@ -5,7 +5,7 @@
 The space has 36 networks for scikit-learn's 8x8 digits. Each is trained from new weights with several seeds; its mean
 accuracy on the test images is what it is truly worth. Half of the networks hold the cap on MACs. Then each strategy
 searches by a supernet, which sees no test image, and what it finds is compared with the best network that holds the
-cap. The strategies that judge single networks may judge 12, a third of the space.
+cap. The strategies that judge single networks may judge 12 of the 18 that hold it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ block layer(out, stride) {
         pointwise: conv(out, 1, stride) -> bn -> relu
       | separable: depthwise(3, stride) -> bn -> relu -> conv(out, 1) -> bn -> relu
       | wide: conv(out, 3, stride) -> bn -> relu
-      | skip: zero when stride == 1 and in.channels == out
+      | nothing: zero when stride == 1 and in.channels == out
     }
 }
 space digits {
