@@ -35,7 +35,7 @@ from compiler.derive import derive
 from compiler.frontend import space_of
 from compiler.latency import LatencyTable
 from compiler.nets.network import build_network
-from compiler.passes.chains import chain_kernels
+from compiler.passes.chains import chain_kernels, chains
 from compiler.passes.flatten import flatten
 from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
@@ -164,10 +164,28 @@ def compare(
         "failed": {**failed, **turns.failed},
         "calls": len(plan.calls),
         "chains": [call.kernel.signature for call in plan.calls if call not in network.plan.calls],
+        "chains_us": chain_prices(network, table, target, limits.peak_gflops),
         "roofline": asdict(limits),
         "noise": asdict(noise),
         "versions": {peer.NAME: peer.version() for peer in PEERS if peer.NAME in peers and peer.available()},
     }
+
+
+def chain_prices(
+    network: Network, table: LatencyTable, target: Target, peak_gflops: float
+) -> list[dict[str, Any]]:
+    """What each chain of neighbouring kernels costs apart and joined, by the table, and its arithmetic at the peak."""
+    rows: dict[str, dict[str, Any]] = {}
+    for segment, call in chains(network.plan, target).items():
+        parts = [network.plan.calls[place].kernel.signature for place in segment]
+        rows[call.kernel.signature] = {
+            "chain": call.kernel.signature,
+            "kernels": len(parts),
+            "apart": 1e3 * sum(table.of(each).median_ms + table.model.per_call_ms for each in parts),
+            "joined": 1e3 * (table.of(call.kernel.signature).median_ms + table.model.per_call_ms),
+            "at_peak": 2 * call.kernel.arithmetic_macs / peak_gflops / 1e3,
+        }
+    return list(rows.values())
 
 
 def _compile_untuned(network: Network, target: Target, folder: Path, worker: Worker) -> None:
