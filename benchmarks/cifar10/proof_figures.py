@@ -1,0 +1,123 @@
+"""The proof's figures from what its pieces told: the speed-up at equal accuracy, and what the search cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+from typing import Any
+
+from proof_setup import HEADLINE, NETWORKS, RANDOM, SEARCHED, WIDTHS
+
+SCHEMA = "onepath.cifar10/1"
+TEST_IMAGES = 10_000
+
+Point = tuple[float, float]
+"""Accuracy, and latency in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Equal:
+    """What a line of networks takes at an accuracy. `bound` says of an accuracy off the line that the latency is
+    that of the nearest end: "lower" where it is above the line, "upper" where it is below, else "none"."""
+
+    latency_ms: float
+    bound: str
+
+
+def line_of(points: Sequence[Point]) -> list[Point]:
+    """The networks of which none is as accurate and faster, the fastest first."""
+    line: list[Point] = []
+    for accuracy, latency_ms in sorted(points, key=lambda point: (point[1], -point[0])):
+        if not line or accuracy > line[-1][0]:
+            line.append((accuracy, latency_ms))
+    return line
+
+
+def latency_at(points: Sequence[Point], accuracy: float) -> Equal:
+    """The latency at an accuracy, on straight lines between neighbours of `line_of(points)`."""
+    line = line_of(points)
+    if accuracy < line[0][0]:
+        return Equal(line[0][1], "upper")
+    if accuracy > line[-1][0]:
+        return Equal(line[-1][1], "lower")
+    for (low, low_ms), (high, high_ms) in pairwise(line):
+        if accuracy <= high:
+            return Equal(low_ms + (high_ms - low_ms) * (accuracy - low) / (high - low), "none")
+    return Equal(line[-1][1], "none")
+
+
+def standard_error(accuracy: float, images: int = TEST_IMAGES) -> float:
+    """The standard error of an accuracy by the choice of the test images alone."""
+    return math.sqrt(accuracy * (1 - accuracy) / images)
+
+
+def results(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """All figures, from the summaries of the pieces by name."""
+    measured = told["measure"]["networks"]
+    line = [(measured[name]["accuracy_test"], measured[name]["latency_p50_ms"]) for name in WIDTHS]
+    networks = [_network(name, measured[name], told[f"train_{name}"], line) for name in NETWORKS]
+    by_name = {each["name"]: each for each in networks}
+    headline = by_name[HEADLINE]
+    searches = [_search(name, told[f"search_{name}"], told[f"train_{name}"]) for name in SEARCHED]
+    errors = [abs(each["prediction_error"]) for each in networks]
+    return {
+        "headline": HEADLINE,
+        "speedup_at_equal_accuracy": headline["speedup_at_equal_accuracy"],
+        "speedup_bound": headline["speedup_bound"],
+        "speedup_range": headline["speedup_range"],
+        "search_cost_in_trainings": searches[SEARCHED.index(HEADLINE)]["cost_in_trainings"],
+        "accuracy_over_random": headline["accuracy_test"]
+        - fmean(by_name[name]["accuracy_test"] for name in RANDOM),
+        "prediction_error_mean": fmean(errors),
+        "prediction_error_worst": max(errors),
+        "networks": networks,
+        "searches": searches,
+        "profile": {key: told["profile"][key] for key in ("kernels", "noisy", "profile")},
+        "machine": told["measure"]["machine"],
+        "caps": told["search_" + HEADLINE]["caps"],
+    }
+
+
+def _network(
+    name: str, measured: Mapping[str, Any], trained: Mapping[str, Any], line: Sequence[Point]
+) -> dict[str, Any]:
+    accuracy, own_ms = measured["accuracy_test"], measured["latency_p50_ms"]
+    equal, error = latency_at(line, accuracy), standard_error(accuracy)
+    return {
+        "name": name,
+        "kind": "mobilenet_v2" if name in WIDTHS else "random" if name in RANDOM else "searched",
+        "accuracy_test": accuracy,
+        "latency_p50_ms": own_ms,
+        "latency_p90_ms": measured["latency_p90_ms"],
+        "latency_predicted_ms": measured["latency_predicted_ms"],
+        "prediction_error": measured["latency_predicted_ms"] / own_ms - 1,
+        "params": trained["params"],
+        "macs": trained["macs"],
+        "speedup_at_equal_accuracy": equal.latency_ms / own_ms,
+        "speedup_bound": equal.bound,
+        "speedup_range": [latency_at(line, accuracy + by).latency_ms / own_ms for by in (-error, error)],
+        "training_seconds": trained["train"]["seconds"],
+        "training_images": trained["images"],
+        "training_peak_memory_mb": trained["train"]["peak_memory_mb"],
+    }
+
+
+def _search(name: str, searched: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+    seconds, images = (
+        searched["search"]["seconds"],
+        searched["images_weights"] + searched["images_architecture"],
+    )
+    return {
+        "name": name,
+        "seconds": seconds,
+        "images_weights": searched["images_weights"],
+        "images_architecture": searched["images_architecture"],
+        "cost_in_trainings": seconds / trained["train"]["seconds"],
+        "cost_in_training_images": images / trained["images"],
+        "peak_memory_mb": searched["search"]["peak_memory_mb"],
+        "memory_over_training": searched["search"]["peak_memory_mb"] / trained["train"]["peak_memory_mb"],
+        "accuracy_validation": searched["accuracy_validation"],
+    }

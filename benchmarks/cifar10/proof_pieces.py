@@ -1,0 +1,270 @@
+"""The pieces of the proof in their order: what each needs, leaves and tells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from proof_measure import measured
+from proof_run import timed
+from proof_setup import (
+    BATCH,
+    BUILD_MIN,
+    MEASURE_MIN,
+    NETWORKS,
+    PROFILE_MIN,
+    RANDOM,
+    RANDOM_SEED,
+    REINFORCE_SAMPLES,
+    SEARCHED,
+    SPACE,
+    Setup,
+    search_minutes,
+    train_minutes,
+)
+
+from runtime.bench_turns import Timing
+from runtime.files import FileProblem, canonical_json, read_json, sha256_file, write_atomic, write_json
+
+SCHEMA = "onepath.cifar10_piece/1"
+PROFILE = "profile"
+MEASURE_S = 20.0
+"""How long each network is timed, at least."""
+TRIES = 10_000
+"""Draws until three networks hold all limits."""
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece: `asks` is all that its outcome depends on besides the files of earlier pieces that it `reads`,
+    `leaves` the files of the run folders that later pieces read."""
+
+    name: str
+    minutes: float
+    does: Callable[[], Summary]
+    asks: tuple[str, ...] = ()
+    reads: tuple[Path, ...] = ()
+    leaves: tuple[Path, ...] = ()
+
+
+def pieces(setup: Setup) -> tuple[Piece, ...]:
+    """Every piece but the report."""
+    return (
+        _profile(setup),
+        *[_search(setup, name) for name in SEARCHED],
+        _draw(setup),
+        *[_train(setup, name) for name in NETWORKS],
+        _measure(setup),
+    )
+
+
+def bring(setup: Setup, piece: Piece) -> bool:
+    """Do a piece, if it is not done; whether it was to be done.
+
+    Raises:
+        PieceFailed: a command of it failed.
+    """
+    if is_done(setup, piece):
+        return False
+    summary = piece.does()
+    write_json(_summary_file(setup, piece.name), {"inputs": _inputs(piece), **summary}, SCHEMA)
+    return True
+
+
+def is_done(setup: Setup, piece: Piece) -> bool:
+    """Whether a piece was done from the same settings and files, and what it left is there."""
+    if not all(path.is_file() for path in (*piece.reads, *piece.leaves)):
+        return False
+    try:
+        return bool(summary_of(setup, piece.name)["inputs"] == _inputs(piece))
+    except FileProblem:
+        return False
+
+
+def summary_of(setup: Setup, name: str) -> Summary:
+    """What a piece told.
+
+    Raises:
+        FileProblem: it is not done.
+    """
+    return read_json(_summary_file(setup, name), SCHEMA)
+
+
+def _summary_file(setup: Setup, name: str) -> Path:
+    return setup.out / f"pieces/{name}.json"
+
+
+def _inputs(piece: Piece) -> str:
+    files = [sha256_file(path) for path in piece.reads]
+    return hashlib.sha256(canonical_json([list(piece.asks), files])).hexdigest()
+
+
+def _run(setup: Setup, stage: str, network: str, result: str) -> Summary:
+    command = setup.command(stage, network)
+    account, log = (setup.runs / f"{kind}/{stage}_{network}" for kind in ("spent", "messages"))
+    spent = timed(
+        command, account.with_suffix(".json"), log.with_suffix(".log"), setup.folder(network) / result
+    )
+    return {"command": setup.shown(command), **asdict(spent)}
+
+
+# Profile
+
+
+def _table_file(setup: Setup, network: str = PROFILE) -> Path:
+    return setup.folder(network) / "latency/host.json"
+
+
+def _profile(setup: Setup) -> Piece:
+    asked = setup.shown(setup.command("profile", PROFILE))
+
+    def does() -> Summary:
+        from runtime.latency_table import read_table
+
+        told = _run(setup, "profile", PROFILE, "latency/host.json")
+        table = read_table(_table_file(setup))
+        counted = {"kernels": len(table.entries), "noisy": table.noise.noisy, "error": table.model.error}
+        return {"profile": told, **counted}
+
+    return Piece(PROFILE, PROFILE_MIN, does, (asked,), leaves=(_table_file(setup),))
+
+
+# Search
+
+
+def _search(setup: Setup, name: str) -> Piece:
+    asked = setup.shown(setup.command("search", name))
+    result = setup.folder(name) / "search/result.json"
+    leaves = (result, setup.architecture(name))
+    does = partial(_searched, setup, name)
+    return Piece(f"search_{name}", search_minutes(name), does, (asked,), (_table_file(setup),), leaves)
+
+
+def _searched(setup: Setup, name: str) -> Summary:
+    from runtime.events import read_events
+    from runtime.search_stage import SCHEMA as SEARCH_SCHEMA
+
+    told, folder = _run(setup, "search", name, "search/result.json"), setup.folder(name)
+    write_atomic(setup.architecture(name), (folder / "architecture.json").read_bytes())
+    _keep_log(setup, folder / "search/search.jsonl", f"search_{name}")
+    result = read_json(folder / "search/result.json", SEARCH_SCHEMA)
+    plan = next(event for event in read_events(folder / "search/search.jsonl") if event["event"] == "plan")
+    kept = ("costs", "expected", "caps", "cap_ms", "minimum_ms", "feasible", "accuracy_validation")
+    return {
+        "search": told,
+        **{key: result[key] for key in kept},
+        **samples(plan, name),
+        "plan": {key: plan[key] for key in ("steps", "warmup", "delay", "every", "architecture_steps")},
+    }
+
+
+def samples(plan: Mapping[str, Any], name: str) -> dict[str, int]:
+    """The images that a search saw: those of weight steps, and those of architecture steps, counted once for each
+    network that was judged on them."""
+    judged = REINFORCE_SAMPLES if name == "reinforce" else 1
+    return {
+        "images_weights": plan["steps"] * BATCH,
+        "images_architecture": plan["architecture_steps"] * BATCH * judged,
+    }
+
+
+def _keep_log(setup: Setup, log: Path, name: str) -> None:
+    write_atomic(setup.out / f"logs/{name}.jsonl", log.read_bytes())
+
+
+# Random networks
+
+
+def _draw(setup: Setup) -> Piece:
+    asked = (setup.shown(setup.command("search", SEARCHED[0])), f"seed {RANDOM_SEED}")
+    leaves = tuple(setup.architecture(name) for name in RANDOM)
+    return Piece("draw", 0.2, partial(_drawn, setup), asked, (_table_file(setup),), leaves)
+
+
+def _drawn(setup: Setup) -> Summary:
+    """Networks drawn uniformly among those of the space that hold the cap and the space's own limits."""
+    from compiler.architecture import completed, to_json, validate
+    from compiler.path_decisions import choices_of
+    from dsl.reading import read
+    from runtime.console import Silent
+    from runtime.experiment import load_experiment
+    from runtime.run_folder import RunFolder
+    from runtime.search.samplers.random_sampler import RandomSampler
+    from runtime.search.samplers.sampler import Judged, Region
+    from runtime.search_stage import problem_of_run
+    from runtime.stages import Run
+
+    experiment = load_experiment(read(SPACE), overrides=setup.settings(PROFILE))
+    problem = problem_of_run(Run(experiment, RunFolder(setup.folder(PROFILE)), Silent()))
+    sampler, drawn = RandomSampler(Region(problem.candidates, problem.caps.excess), RANDOM_SEED), []
+    while len(drawn) < len(RANDOM):
+        if sampler.asked > TRIES:
+            raise RuntimeError(f"no {len(RANDOM)} of {TRIES} draws hold all caps")
+        picks = sampler.ask()
+        if picks not in sampler.seen and not problem.caps.broken(picks):
+            drawn.append(picks)
+        sampler.tell(Judged(picks, 0.0))
+    for name, picks in zip(RANDOM, drawn, strict=True):
+        choices = completed(experiment.space, choices_of(problem.decisions, picks))
+        text = json.dumps(to_json(validate(experiment.space, choices)), indent=2) + "\n"
+        write_atomic(setup.architecture(name), text)
+    costs = {name: problem.costs(picks) for name, picks in zip(RANDOM, drawn, strict=True)}
+    return {"seed": RANDOM_SEED, "costs": costs, "caps": [f"{cap}" for cap in problem.caps.caps]}
+
+
+# Training
+
+
+def _train(setup: Setup, name: str) -> Piece:
+    asked = (setup.shown(setup.command("train", name)),)
+    before = (setup.architecture(name),) if name in (*SEARCHED, *RANDOM) else ()
+    leaves = (setup.folder(name) / "bundle/manifest.json", setup.folder(name) / "tuning/host.json")
+    minutes = train_minutes(name) + BUILD_MIN
+    return Piece(f"train_{name}", minutes, partial(_trained, setup, name), asked, before, leaves)
+
+
+def _trained(setup: Setup, name: str) -> Summary:
+    from compiler.cost import cost
+    from compiler.ir.graph import Network
+    from compiler.ir.text import read
+
+    told = {
+        "train": _run(setup, "train", name, "train/result.json"),
+        "build": _run(setup, "build", name, "bundle/manifest.json"),
+    }
+    folder = setup.folder(name)
+    _keep_log(setup, folder / "train/train.jsonl", f"train_{name}")
+    result = read_json(folder / "train/result.json", "onepath.train/1")
+    network = read((folder / "network.graph").read_text(encoding="utf-8"))
+    assert isinstance(network, Network)
+    counted = asdict(cost(network))
+    return {
+        **told,
+        **counted,
+        "steps": result["steps"],
+        "images": result["steps"] * BATCH,
+        "test": result["test"],
+    }
+
+
+# Measurement
+
+
+def _measure(setup: Setup) -> Piece:
+    folders = {name: setup.folder(name) for name in NETWORKS}
+    timing = Timing(seconds=max(0.2, MEASURE_S * setup.scale))
+    reads = _flat(
+        (folder / "bundle/manifest.json", folder / "tuning/host.json") for folder in folders.values()
+    )
+    return Piece("measure", MEASURE_MIN, partial(measured, folders, setup.data, timing), reads=reads)
+
+
+def _flat(pairs: Iterable[tuple[Path, Path]]) -> tuple[Path, ...]:
+    return tuple(path for pair in pairs for path in pair)
