@@ -22,6 +22,7 @@ from proof_pieces import Piece, bring, is_done, pieces
 from proof_run import PieceFailed
 from proof_setup import DATA, HERE, ROOT, Setup
 
+from runtime.bench_contender import BenchProblem
 from runtime.files import FileProblem
 
 REPORT = "report"
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from proof_report import write_report
 
             write_report(setup)
-    except (PieceFailed, FileProblem) as problem:
+    except (PieceFailed, FileProblem, BenchProblem) as problem:
         print(f"proof: {problem}", file=sys.stderr)
         return 2
     return 0

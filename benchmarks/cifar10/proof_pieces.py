@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -35,8 +34,6 @@ SCHEMA = "onepath.cifar10_piece/1"
 PROFILE = "profile"
 MEASURE_S = 20.0
 """How long each network is timed, at least."""
-TRIES = 10_000
-"""Draws until three networks hold all limits."""
 
 Summary = dict[str, Any]
 
@@ -189,34 +186,12 @@ def _draw(setup: Setup) -> Piece:
 
 
 def _drawn(setup: Setup) -> Summary:
-    """Networks drawn uniformly among those of the space that hold the cap and the space's own limits."""
-    from compiler.architecture import completed, to_json, validate
-    from compiler.path_decisions import choices_of
-    from dsl.reading import read
-    from runtime.console import Silent
-    from runtime.experiment import load_experiment
-    from runtime.run_folder import RunFolder
-    from runtime.search.samplers.random_sampler import RandomSampler
-    from runtime.search.samplers.sampler import Judged, Region
-    from runtime.search_stage import problem_of_run
-    from runtime.stages import Run
+    from proof_random import draw
 
-    experiment = load_experiment(read(SPACE), overrides=setup.settings(PROFILE))
-    problem = problem_of_run(Run(experiment, RunFolder(setup.folder(PROFILE)), Silent()))
-    sampler, drawn = RandomSampler(Region(problem.candidates, problem.caps.excess), RANDOM_SEED), []
-    while len(drawn) < len(RANDOM):
-        if sampler.asked > TRIES:
-            raise RuntimeError(f"no {len(RANDOM)} of {TRIES} draws hold all caps")
-        picks = sampler.ask()
-        if picks not in sampler.seen and not problem.caps.broken(picks):
-            drawn.append(picks)
-        sampler.tell(Judged(picks, 0.0))
-    for name, picks in zip(RANDOM, drawn, strict=True):
-        choices = completed(experiment.space, choices_of(problem.decisions, picks))
-        text = json.dumps(to_json(validate(experiment.space, choices)), indent=2) + "\n"
-        write_atomic(setup.architecture(name), text)
-    costs = {name: problem.costs(picks) for name, picks in zip(RANDOM, drawn, strict=True)}
-    return {"seed": RANDOM_SEED, "costs": costs, "caps": [f"{cap}" for cap in problem.caps.caps]}
+    drawn, caps = draw(SPACE, setup.settings(PROFILE), setup.folder(PROFILE), len(RANDOM), RANDOM_SEED)
+    for name, each in zip(RANDOM, drawn, strict=True):
+        write_atomic(setup.architecture(name), each.architecture)
+    return {"costs": {name: each.costs for name, each in zip(RANDOM, drawn, strict=True)}, "caps": caps}
 
 
 # Training

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from proof_setup import ROOT
 
+from runtime.child import end_with_parent
 from runtime.files import FileProblem, read_json, write_json
 
 SCHEMA = "onepath.cifar10_spent/1"
@@ -52,7 +53,11 @@ def timed(command: tuple[str, ...], account: Path, log: Path, result: Path) -> S
     noted = 0.0
     with log.open("ab") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runtime", *command], cwd=ROOT, stdout=messages, stderr=messages
+            [sys.executable, "-m", "runtime", *command],
+            cwd=ROOT,
+            stdout=messages,
+            stderr=messages,
+            preexec_fn=end_with_parent,
         )
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             time.sleep(0.2)
