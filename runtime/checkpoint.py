@@ -35,7 +35,7 @@ def save_checkpoint(folder: Path, step: int, state: State) -> Path:
     Raises:
         FileProblem: the disk is full or the folder cannot be written; earlier checkpoints still stand.
     """
-    arrays = {name: tensor.detach().contiguous().numpy() for name, tensor in state.tensors.items()}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.tensors.items()}
     metadata = {"step": str(step), "numbers": json.dumps(state.numbers, allow_nan=False)}
     path = write_tensors(_path(folder, step), arrays, SCHEMA, metadata)
     for old in _all(folder)[:-KEPT]:

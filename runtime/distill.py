@@ -44,7 +44,7 @@ def teacher_architecture(experiment: Experiment) -> Architecture | None:
 
 
 def trained_teacher(run: Run) -> Teacher | None:
-    """The teacher, trained by the recipe for its own epochs; None where the recipe has none.
+    """The teacher, trained by the recipe for its own epochs, by all processes together; None where the recipe has none.
 
     It has a folder of its own in the run folder. A training that was interrupted goes on, and one that is finished
     serves every student after it, as long as what it was made from stays as it is.
@@ -59,12 +59,16 @@ def trained_teacher(run: Run) -> Teacher | None:
         state = f"teacher: loss {now.loss:.3f}, accuracy {now.accuracy:.1%}"
         run.progress.update(now.step, now.steps, state)
 
-    place = run.folder / FOLDER
-    write_atomic(place / "architecture.json", json.dumps(to_json(architecture), indent=2) + "\n")
-    trained = train(network, run.data, options, place, resume=not run.anew, progress=progress)
-    write_json(place / "result.json", trained.describe(), "onepath.train/1")
+    place, ranks = run.folder / FOLDER, run.ranks
+    if ranks.first:
+        write_atomic(place / "architecture.json", json.dumps(to_json(architecture), indent=2) + "\n")
+    trained = train(network, run.data, options, place, None, not run.anew, progress, ranks=ranks)
+    if ranks.first:
+        write_json(place / "result.json", trained.describe(), "onepath.train/1")
     run.progress.note(f"the teacher's test accuracy is {trained.test.accuracy:.2%}")
     module = build_network(network)
     module.load_state_dict(read_weights(trained.parameters))
     identity = sha256_file(trained.parameters)
-    return Teacher(module.eval(), recipe.distill.weight, recipe.distill.temperature, identity)
+    return Teacher(
+        module.eval().to(ranks.device), recipe.distill.weight, recipe.distill.temperature, identity
+    )

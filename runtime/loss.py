@@ -19,6 +19,11 @@ def loss_of(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
     return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
 
+def weighed(loss: Tensor, weight: float) -> Tensor:
+    """A process's loss as it counts in the mean over all processes: `weight` is that of its part of the batch."""
+    return loss if weight == 1 else loss * weight
+
+
 def right_answers(logits: Tensor, targets: Tensor) -> int:
     """For how many images the greatest logit is that of the target's greatest share."""
     labels = targets if targets.dim() == 1 else targets.argmax(1)

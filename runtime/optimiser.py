@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from runtime.checkpoint import laid_out, under
+from runtime.ranks import ALONE, Ranks
 
 EPSILON = 1e-8
 
@@ -55,19 +56,22 @@ class Optimiser:
     """
 
     options: OptimiserOptions
+    ranks: Ranks = ALONE
     momenta: dict[str, Tensor] = field(default_factory=dict)
     squares: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     def descend(self, loss: Tensor, parameters: Mapping[str, nn.Parameter], lr: float) -> None:
-        """One update of `parameters` down the gradient of `loss`; those it does not depend on stay."""
+        """One update of `parameters` down the gradient of `loss`, its mean over all processes; those that it does not
+        depend on stay."""
         gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         found = {
             name: gradient
             for name, gradient in zip(parameters, gradients, strict=True)
             if gradient is not None
         }
-        self.step({name: parameters[name] for name in found}, found, lr)
+        averaged = dict(zip(found, self.ranks.mean(list(found.values())), strict=True))
+        self.step({name: parameters[name] for name in found}, averaged, lr)
 
     @torch.no_grad()
     def step(

@@ -11,7 +11,7 @@ from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
 from dsl.settings import TableEvaluator
 from runtime.build_folder import refuse_inside_bundle
-from runtime.console import announced
+from runtime.console import Silent, announced
 from runtime.files import folder_lock, write_atomic
 from runtime.run_folder import digest
 from runtime.search_stage import ARCHITECTURE, check_sizes, needs_supernet, priced, search_options_of
@@ -61,12 +61,22 @@ def run_until(run: Run, until: str = "report", force: bool = False) -> None:
     """Bring every stage up to `until` up to date, as the folder's one writer; `force` does the last again.
 
     What was interrupted goes on where it stopped: a stage with steps of its own (profile, search, train,
-    tune) from its last one, any other from its beginning.
+    tune) from its last one, any other from its beginning. Of several processes all call this; the first does what is to
+    be done, and the others follow it where there is something to share.
 
     Raises:
         FileProblem: another run writes to the folder, it is inside of a bundle, or a file cannot be written.
+        RankProblem: another process ended.
         Whatever a stage raises; what was finished before stays.
     """
+    with run.ranks.telling():
+        if run.ranks.first:
+            _lead(run, until, force)
+        else:
+            _follow(run)
+
+
+def _lead(run: Run, until: str, force: bool) -> None:
     wanted = stages_of(run, until)
     refuse_inside_bundle(run.folder.path)
     check_possible(run, wanted)
@@ -74,6 +84,18 @@ def run_until(run: Run, until: str = "report", force: bool = False) -> None:
         _keep_source(run)
         for stage in wanted:
             _bring(run, stage, force and stage.name == until)
+    run.ranks.done()
+
+
+def _follow(run: Run) -> None:
+    """Take part in each stage that the first process shares, until it says that this was the last."""
+    run.progress, stages = Silent(), {stage.name: stage for stage in STAGES}
+    for name, resume, anew in run.ranks.shared():
+        run.resume, run.anew = resume, anew
+        follow = stages[name].follow
+        assert follow is not None, "only stages that are shared are told"
+        with run.ranks.sharing_cores():
+            follow(run)
 
 
 def check_possible(run: Run, wanted: Sequence[Stage]) -> None:
@@ -119,8 +141,15 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
     run.anew = force
     began = time.monotonic()
     with announced(run.progress, stage.name):
-        outputs = stage.run(run)
+        outputs = _shared(run, stage) if stage.follow else stage.run(run)
     run.folder.finish(stage.name, inputs, outputs, time.monotonic() - began)
+
+
+def _shared(run: Run, stage: Stage) -> tuple[str, ...]:
+    """Run a stage in which the other processes take part."""
+    run.ranks.share(stage.name, run.resume, run.anew)
+    with run.ranks.sharing_cores():
+        return stage.run(run)
 
 
 def _keep_edited(run: Run) -> None:

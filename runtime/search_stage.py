@@ -184,11 +184,24 @@ def listed_latency_ms(run: Run, choices: Mapping[str, Literal]) -> float | None:
     return listed.values.get(picks)
 
 
-def _searched(run: Run) -> tuple[str, ...]:
+def follow_search(run: Run) -> None:
+    """What other processes than the first do of the stage: steps of a supernet, where one is searched."""
+    search = run.experiment.search
+    searches = run.given is None and bool(run.experiment.space.decisions)
+    if searches and search is not None and isinstance(search.evaluator, SupernetEvaluator):
+        _search(run)
+
+
+def _search(run: Run) -> tuple[Problem, SearchResult]:
     from runtime.search.search import search
 
     options, problem = search_options_of(run), problem_of_run(run)
-    result = search(problem, run.judge, options, run.folder / "search", run.resume, run.searching)
+    folder = run.folder / "search"
+    return problem, search(problem, run.judge, options, folder, run.resume, run.searching, run.ranks)
+
+
+def _searched(run: Run) -> tuple[str, ...]:
+    problem, result = _search(run)
     write_json(run.folder / SEARCH_RESULT, _summary(run, problem, result), SCHEMA)
     written = _write_architecture(run, completed(run.experiment.space, result.choices))
     weights = () if result.parameters is None else (f"search/{result.parameters.name}",)

@@ -27,6 +27,7 @@ from runtime.run_folder import RunFolder
 from runtime.search_stage import (
     ARCHITECTURE,
     SEARCH_RESULT,
+    follow_search,
     judge_of,
     plain,
     search_inputs,
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
     from compiler.target import Target
     from dsl.settings import TargetSettings
     from runtime.data.dataset import Dataset
+    from runtime.ranks import Ranks
     from runtime.search.evaluators.evaluator import Evaluator
     from runtime.search.options import SearchProgress
-    from runtime.train import TrainOptions, TrainProgress
+    from runtime.train import TrainOptions, TrainProgress, TrainResult
 
 NETWORK = "network.graph"
 SOURCE = "network.py"
@@ -65,6 +67,13 @@ class Run:
     given: Path | None = None
     resume: bool = True
     anew: bool = False
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """The processes that do this run together: all that `torchrun` started, else this one."""
+        from runtime.ranks import joined
+
+        return joined()
 
     @cached_property
     def target(self) -> Target:
@@ -187,12 +196,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the pipeline. `inputs` says what it depends on, `run` does it and names its files."""
+    """One step of the pipeline. `inputs` says what it depends on, `run` does it and names its files.
+
+    Of several processes the first does this; the others do `follow` meanwhile, where there is something to share.
+    """
 
     name: str
     title: str
     inputs: Callable[[Run], Any]
     run: Callable[[Run], tuple[str, ...]]
+    follow: Callable[[Run], object] | None = None
 
 
 # Profile
@@ -294,15 +307,20 @@ def _initial(run: Run) -> str:
     return name if wanted and (run.folder / name).is_file() else ""
 
 
-def _train(run: Run) -> tuple[str, ...]:
+def _trained(run: Run) -> TrainResult:
+    """The network, trained by all processes together."""
     from runtime.distill import trained_teacher
     from runtime.train import read_weights, train
 
     options, teacher = train_options_of(run), trained_teacher(run)
     initial = read_weights(run.folder / _initial(run)) if _initial(run) else None
-    folder = run.folder / "train"
-    result = train(run.network(), run.data, options, folder, initial, run.resume, run.training, teacher)
-    write_json(folder / "result.json", result.describe(), "onepath.train/1")
+    folder, network = run.folder / "train", run.network()
+    return train(network, run.data, options, folder, initial, run.resume, run.training, teacher, run.ranks)
+
+
+def _train(run: Run) -> tuple[str, ...]:
+    result = _trained(run)
+    write_json(run.folder / "train/result.json", result.describe(), "onepath.train/1")
     run.progress.note(f"test accuracy {result.test.accuracy:.2%}")
     return (WEIGHTS, "train/result.json", "train/train.jsonl")
 
@@ -407,9 +425,9 @@ def _report(run: Run) -> tuple[str, ...]:
 
 STAGES: tuple[Stage, ...] = (
     Stage("profile", "time the kernels of all candidates on the target", _profile_inputs, _profile),
-    Stage("search", "find the architecture", search_inputs, search_stage),
+    Stage("search", "find the architecture", search_inputs, search_stage, follow_search),
     Stage("derive", "make the network, as a graph and as PyTorch source", _derive_inputs, _derive),
-    Stage("train", "train the network", _train_inputs, _train),
+    Stage("train", "train the network", _train_inputs, _train, _trained),
     Stage("export", "write it as ONNX", _export_inputs, _export),
     Stage("tune", "tune its kernels further", _tune_inputs, _tune),
     Stage("build", "compile it into a bundle", _build_inputs, _build),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.ir.graph import Network
+from compiler.nets.modules import synchronise
 from compiler.nets.network import GraphModule, build_network
 from compiler.nets.streams import seed_of
 from runtime.checkpoint import State, laid_out, under
@@ -23,8 +24,9 @@ from runtime.evaluate.accuracy import Score, recalibrate, score
 from runtime.events import EventLog
 from runtime.files import FileProblem, canonical_json, read_tensors, write_tensors
 from runtime.loop import Place, run_stage, seconds_a_step
-from runtime.loss import Teacher, loss_of, right_answers
+from runtime.loss import Teacher, loss_of, right_answers, weighed
 from runtime.optimiser import Average, Optimiser, OptimiserOptions, Schedule, Sgd
+from runtime.ranks import ALONE, Ranks
 
 WEIGHTS_SCHEMA = "onepath.weights/1"
 CALIBRATION_SHARE = 0.03
@@ -88,7 +90,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> Path:
     """Write a weights file, atomically."""
-    arrays = {name: tensor.detach().contiguous().numpy() for name, tensor in tensors.items()}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     return write_tensors(path, arrays, WEIGHTS_SCHEMA)
 
 
@@ -106,7 +108,11 @@ class _Training:
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
 
     def __post_init__(self) -> None:
-        self.optimiser = Optimiser(self.options.optimiser)
+        self.ranks = self.batches.ranks
+        self.module.to(self.ranks.device)
+        if self.ranks.size > 1:
+            synchronise(self.module, self.ranks.total)
+        self.optimiser = Optimiser(self.options.optimiser, self.ranks)
         self.average = None if self.options.ema is None else Average(self.options.ema)
         self._parameters: dict[str, nn.Parameter] = dict(self.module.named_parameters())
 
@@ -117,7 +123,7 @@ class _Training:
         budget = self.options.budget_s
         before = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
         rate = partial(self._update, lr=self.options.optimiser.lr * 0.01)
-        seconds = seconds_a_step(rate, budget * CALIBRATION_SHARE)
+        seconds = seconds_a_step(rate, budget * CALIBRATION_SHARE, ranks=self.ranks)
         self.module.load_state_dict(before)
         self.optimiser.forget()
         affordable = int(budget * (1 - CALIBRATION_SHARE - FINISH_SHARE) / seconds)
@@ -142,16 +148,21 @@ class _Training:
             log.append("epoch", step=index + 1, loss=means[0], accuracy=means[1], lr=lr)
             self.sums = [0.0, 0.0, 0.0]
 
-    def _update(self, index: int, lr: float) -> tuple[float, int, int]:
-        torch.manual_seed(seed_of(self.options.seed, "train dropout", index))
+    def _update(self, index: int, lr: float) -> tuple[float, float, int]:
+        """One step of all processes together: the loss, the right answers and the images of the whole batch."""
+        torch.manual_seed(seed_of(self.options.seed, self.ranks.stream("train dropout"), index))
         images, targets = self.batches[index]
         self.module.train()
-        logits = self.module(images)
-        loss = loss_of(logits, targets, self.options.label_smoothing)
-        if self.teacher is not None:
-            loss = self.teacher.joined(loss, logits, images)
+        with self.ranks.autocast():
+            logits = self.module(images)
+            loss = loss_of(logits, targets, self.options.label_smoothing)
+            if self.teacher is not None:
+                loss = self.teacher.joined(loss, logits, images)
+        loss = weighed(loss, self.batches.weight)
         self.optimiser.descend(loss, self._parameters, lr)
-        return float(loss.detach()), right_answers(logits, targets), len(targets)
+        own = float(loss.detach()) / self.ranks.size
+        value, right = self.ranks.totals(own, right_answers(logits, targets))
+        return value, right, self.batches.size
 
     def finish(self) -> None:
         """Put the average of the weights, if one is kept, in their place."""
@@ -182,12 +193,14 @@ def train(
     resume: bool = True,
     progress: Callable[[TrainProgress], None] | None = None,
     teacher: Teacher | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Train `network` in `folder`, which gets `weights.safetensors`, `train.jsonl` and checkpoints.
 
     `initial` are weights to start from, all of the network's, keyed as its own; `teacher` is a network whose
     answers it learns from, too. A training that was interrupted goes on; one that is finished gives its result
-    again; another recipe's is begun anew.
+    again; another recipe's is begun anew. Several processes train together: all call this alike, get the same result,
+    and rank 0 writes.
 
     Raises:
         DataProblem: the images or classes do not fit the network.
@@ -199,10 +212,12 @@ def train(
     if initial is not None:
         _start_from(module, initial)
     images = data.all_training
-    batches = Batches(images, data.preprocessing, options.batch, options.seed, "train", options.augmentation)
-    stage = _Training(module, batches, options, progress, teacher)
+    batches = Batches(
+        images, data.preprocessing, options.batch, options.seed, "train", options.augmentation, ranks
+    )
     identity = _fingerprint(module, data, options, teacher)
-    run_stage(stage, Place(folder, "train", identity, resume, options.save_every_s))
+    stage = _Training(module, batches, options, progress, teacher)
+    run_stage(stage, Place(folder, "train", identity, resume, options.save_every_s, ranks=ranks))
     return _finished(module, data, batches, stage, folder)
 
 
@@ -233,5 +248,8 @@ def _finished(
     count = min(stage.options.recalibration_batches, plain.an_epoch)
     recalibrate(module.train(), module, (plain[index][0] for index in range(count)))
     module.eval()
-    path = write_weights(folder / "weights.safetensors", module.state_dict())
-    return TrainResult(path, stage.steps, score(module, data.test, data.preprocessing))
+    path = folder / "weights.safetensors"
+    if batches.ranks.first:
+        write_weights(path, module.state_dict())
+    # All wait for rank 0's part of the score, and so for the file, too.
+    return TrainResult(path, stage.steps, score(module, data.test, data.preprocessing, ranks=batches.ranks))

@@ -123,10 +123,12 @@ def draw_pairs(
     return pairs, tuple(pair[pick] for pair, pick in zip(pairs, active, strict=True))
 
 
-def one_hot_gates(compared: Sequence[Sequence[int]], picks: Sequence[int]) -> tuple[Tensor, ...]:
+def one_hot_gates(
+    compared: Sequence[Sequence[int]], picks: Sequence[int], device: torch.device | None = None
+) -> tuple[Tensor, ...]:
     """The binary gates of the candidates compared, shape `[compared]` each, requiring a gradient."""
     return tuple(
-        torch.tensor([float(index == pick) for index in chosen]).requires_grad_()
+        torch.tensor([float(index == pick) for index in chosen], device=device).requires_grad_()
         for chosen, pick in zip(compared, picks, strict=True)
     )
 

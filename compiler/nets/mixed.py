@@ -10,6 +10,8 @@ form compares all candidates, the two-path form two of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +29,9 @@ class Path(nn.Module):
 
 
 def _inner(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum()
+    """In float32 at least, whatever autocast made of the two."""
+    wide = torch.promote_types(left.dtype, torch.float32)
+    return (left.to(wide) * right.to(wide)).sum()
 
 
 class _Gate(torch.autograd.Function):
@@ -56,6 +60,13 @@ class _Gate(torch.autograd.Function):
                 for index in ctx.compared
             ]
         return gradient, torch.stack(products), None, None, None, *([None] * len(operands))
+
+
+def _precision(device: str) -> Callable[[], AbstractContextManager[Any]]:
+    """The autocast that is on now, for a backward pass, which is run outside of it."""
+    if not torch.is_autocast_enabled(device):
+        return nullcontext
+    return partial(torch.autocast, device, torch.get_autocast_dtype(device))
 
 
 class MixedOp(nn.Module):
@@ -92,10 +103,11 @@ class MixedOp(nn.Module):
         output = self.path(drawn).compute(tuple(operands), run)
         if run.gates is None:
             return output
-        watched = Run("observe")
+        watched, precision = Run("observe"), _precision(output.device.type)
 
         def rerun(index: int, *again: Tensor) -> Tensor:
-            return self.path(index).compute(again, watched)
+            with precision():
+                return self.path(index).compute(again, watched)
 
         name, detached = self.decision, [operand.detach() for operand in operands]
         gated: Tensor = _Gate.apply(  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from compiler.ir.expression import Value
 from compiler.ir.graph import Node
 from compiler.ir.ops import OPERATORS
 from compiler.ir.types import Dimensions
+from compiler.nets.batch_norm import Total, shared_batch_norm
 from compiler.nets.forward import FORWARD, OVERWRITES, Mode
 from compiler.nets.streams import stream
 
@@ -89,6 +91,13 @@ def unregister(parent: nn.Module, name: str) -> None:
     for part in place.split(".") if place else ():
         parent = parent._modules[part]  # type: ignore[assignment]
     del parent._modules[last]
+
+
+def synchronise(module: nn.Module, total: Total) -> None:
+    """Let every batch norm in `module` take its statistics over all processes, which `total` sums over."""
+    for operation in module.modules():
+        if isinstance(operation, Operation) and operation.op == "bn":
+            operation._compute = partial(shared_batch_norm, total)
 
 
 def initialise(module: nn.Module, seed: int) -> None:

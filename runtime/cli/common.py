@@ -144,6 +144,7 @@ _EXPECTED = (
     ("runtime.files", "FileProblem"),
     ("runtime.peers", "UnknownPeer"),
     ("runtime.price_kernels", "CannotPrice"),
+    ("runtime.rank_messages", "RankProblem"),
     ("runtime.records", "RecordsProblem"),
     ("runtime.search.options", "SearchProblem"),
     ("runtime.targets", "UnsupportedTarget"),

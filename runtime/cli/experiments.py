@@ -69,12 +69,17 @@ def open_run(
 
 
 def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = None) -> None:
-    """Run up to a stage, print its answer, and end with 1 where the network breaks a limit."""
+    """Run up to a stage, print its answer, and end with 1 where the network breaks a limit.
+
+    Of several processes the first prints.
+    """
     from runtime.answers import answer, broken_limits
     from runtime.pipeline import run_until
 
-    with _shown_in(board, run):
+    with _shown_in(board if run.ranks.first else None, run):
         run_until(run, until, force)
+    if not run.ranks.first:
+        return
     payload = answer(run, until)
     if until == "report":
         payload |= _layers(run, form)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from compiler.nets.streams import stream
 from runtime.data.augment import cut_out, mixed_up, moved, recoloured
-from runtime.data.dataset import Preprocessing, Split
+from runtime.data.dataset import DataProblem, Preprocessing, Split
+from runtime.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,13 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Batches:
-    """An endless series of batches: each epoch its own order, the incomplete last batch left out."""
+    """An endless series of batches: each epoch its own order, the incomplete last batch left out.
+
+    Several processes share each batch: it is that of one process, of which each takes its images.
+
+    Raises:
+        DataProblem: there are fewer images in a batch than processes.
+    """
 
     split: Split
     preprocessing: Preprocessing
@@ -45,11 +52,22 @@ class Batches:
     seed: int
     name: str
     augmentation: Augmentation = Augmentation()
+    ranks: Ranks = ALONE
+
+    def __post_init__(self) -> None:
+        if self.size < self.ranks.size:
+            what = f"a batch of {self.size} images is too small for {self.ranks.size} processes"
+            raise DataProblem(what, "start fewer, or use larger batches")
 
     @property
     def size(self) -> int:
-        """Images in a batch: `batch`, or all there are."""
+        """Images in a batch, of all processes together: `batch`, or all there are."""
         return min(self.batch, len(self.split))
+
+    @property
+    def weight(self) -> float:
+        """By what this process's mean over its images is multiplied in the mean over processes."""
+        return self.ranks.weight(self.size)
 
     @property
     def an_epoch(self) -> int:
@@ -57,11 +75,18 @@ class Batches:
         return len(self.split) // self.size
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch `index`: inputs `[batch, channels, height, width]`, normalised, channels-last; its targets.
+        """This process's part of batch `index`, on its device: inputs `[batch, channels, height, width]`, normalised,
+        channels-last, and their targets.
 
         Targets are labels `[batch]`, or under mixup the shares of the classes `[batch, classes]`: both are what
         `runtime.loss` takes.
         """
+        own, device = self.ranks.own(self.size), self.ranks.device
+        inputs, targets = self._whole(index)
+        return inputs[own].to(device, non_blocking=True), targets[own].to(device, non_blocking=True)
+
+    def _whole(self, index: int) -> tuple[Tensor, Tensor]:
+        """The batch of all processes: the random changes of an image do not depend on whose it is."""
         epoch, place = divmod(index, self.an_epoch)
         order = self._order(epoch)[place * self.size : (place + 1) * self.size]
         pixels, labels = self.split.take(order)

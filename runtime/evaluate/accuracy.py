@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from compiler.nets.modules import Operation
 from runtime.data.dataset import Preprocessing, Split
+from runtime.ranks import ALONE, Ranks
 
 Forward = Callable[[Tensor], Tensor]
 """Inputs `[batch, channels, height, width]` to logits `[batch, classes]`."""
@@ -26,16 +27,21 @@ class Score:
     count: int
 
 
-def score(forward: Forward, split: Split, preprocessing: Preprocessing, batch: int = 500) -> Score:
-    """The score of `forward` on every image of a split, in order."""
+def score(
+    forward: Forward, split: Split, preprocessing: Preprocessing, batch: int = 500, ranks: Ranks = ALONE
+) -> Score:
+    """The score of `forward` on every image of a split, in order; each process runs its part of them."""
     right, loss = 0, 0.0
+    places = torch.arange(len(split))[ranks.own(len(split))]
     with torch.no_grad():
-        for places in torch.split(torch.arange(len(split)), batch):
-            pixels, labels = split.take(places)
-            logits = forward(preprocessing.apply(pixels))
+        for start in range(0, len(places), batch):
+            pixels, labels = split.take(places[start : start + batch])
+            logits = forward(preprocessing.apply(pixels).to(ranks.device))
+            labels = labels.to(ranks.device)
             right += int((logits.argmax(1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-    return Score(right / len(split), loss / len(split), len(split))
+    right_of_all, loss_of_all = ranks.totals(right, loss)
+    return Score(right_of_all / len(split), loss_of_all / len(split), len(split))
 
 
 def recalibrate(module: nn.Module, forward: Forward, batches: Iterable[Tensor]) -> None:

@@ -16,9 +16,9 @@ from compiler.path_costs import PathCosts, Picks
 from compiler.path_decisions import choices_of
 from dsl.settings import Evolution, Gradient, Random, Reinforce
 from runtime.data.dataset import Dataset
-from runtime.events import EventLog
 from runtime.files import canonical_json
 from runtime.loop import Place, Stage, run_stage
+from runtime.ranks import ALONE, Ranks
 from runtime.search.evaluators.evaluator import Evaluator
 from runtime.search.evaluators.supernet import PathTrainer
 from runtime.search.options import (
@@ -67,12 +67,14 @@ def search(
     folder: Path,
     resume: bool = True,
     progress: Callable[[SearchProgress], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> SearchResult:
     """Search a problem in `folder`, which gets `search.jsonl`, checkpoints and, with a supernet,
     `supernet_path.safetensors`. A data set as judge means a supernet that is trained on it.
 
     A search that was interrupted goes on; one that is finished gives its result again; one of another space,
-    data or settings is begun anew, with a message.
+    data or settings is begun anew, with a message. Where a data set judges, several processes search together: all
+    call this alike, get the same result, and rank 0 writes; with another judge, rank 0 is to search alone.
 
     Raises:
         InfeasibleCap: no network holds the caps: told before anything else is done.
@@ -84,8 +86,9 @@ def search(
     if not problem.decisions:
         raise SearchProblem(f"the space `{problem.flat.name}` has no decision to make", "train it directly")
     _check_feasible(problem, judge)
-    strategy, evaluator = _strategy(problem, judge, options, progress)
-    place = Place(folder, "search", _fingerprint(problem, evaluator, options), resume, options.save_every_s)
+    strategy, evaluator = _strategy(problem, judge, options, progress, ranks)
+    identity = _fingerprint(problem, evaluator, options)
+    place = Place(folder, "search", identity, resume, options.save_every_s, ranks=ranks)
     plan = run_stage(strategy, place)
     return _finished(problem, strategy, evaluator, options, place, plan["steps"])
 
@@ -123,11 +126,12 @@ def _strategy(
     judge: Dataset | Evaluator,
     options: SearchOptions,
     progress: Callable[[SearchProgress], None] | None,
+    ranks: Ranks,
 ) -> tuple[Any, Evaluator]:
     chosen = options.strategy
     if isinstance(judge, Dataset):
         judge.check_fits(problem.flat.graph.inputs[0].type.sizes, problem.flat.graph.type.sizes)
-        trainer = PathTrainer(build_supernet(problem.flat, options.seed), judge, options, progress)
+        trainer = PathTrainer(build_supernet(problem.flat, options.seed), judge, options, progress, ranks)
         if isinstance(chosen, Gradient | Reinforce):
             check_penalty(problem, options.penalty)
             kind: Any = GradientSearch if isinstance(chosen, Gradient) else ReinforceSearch
@@ -214,12 +218,15 @@ def _finished(
 
 
 def _weights(evaluator: Any, picks: Picks, folder: Path) -> Path:
-    return write_weights(folder / "supernet_path.safetensors", evaluator.supernet.network_tensors(picks))
+    path = folder / "supernet_path.safetensors"
+    if evaluator.ranks.first:
+        write_weights(path, evaluator.supernet.network_tensors(picks))
+    return path
 
 
 def _log_result(result: SearchResult, place: Place) -> None:
     score = result.validation
-    with EventLog(place.log) as log:
+    with place.open_log() as log:
         if result.front:
             log.append("front", networks=[_plain(each) for each in result.front])
         log.append(
@@ -231,7 +238,8 @@ def _log_result(result: SearchResult, place: Place) -> None:
             accuracy=result.best.score if score is None else score.accuracy,
             loss=None if score is None else score.loss,
         )
-        log.sync()
+        if place.ranks.first:
+            log.sync()
 
 
 def _key(cap: Cap) -> str:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from compiler.nets.modules import synchronise
 from compiler.nets.streams import seed_of
 from compiler.nets.supernet import Paths, Supernet
 from runtime.checkpoint import State, under
@@ -18,42 +19,52 @@ from runtime.data.batches import Augmentation, Batches
 from runtime.data.dataset import Dataset, Split
 from runtime.evaluate.accuracy import Score, recalibrate, score
 from runtime.files import canonical_json
-from runtime.loss import loss_of, right_answers
+from runtime.loss import loss_of, right_answers, weighed
 from runtime.optimiser import Optimiser
+from runtime.ranks import ALONE, Ranks
 from runtime.search.options import SearchOptions, SearchProblem, SearchProgress
 
 
 @dataclass
 class PathTrainer:
-    """A supernet, the data it learns from, and the sums that an epoch's line in the log needs."""
+    """A supernet, the data it learns from, and the sums that an epoch's line in the log needs.
+
+    Several processes hold it all alike, and do each step together, each on its part of the batch.
+    """
 
     supernet: Supernet
     data: Dataset
     options: SearchOptions
     progress: Callable[[SearchProgress], None] | None = None
+    ranks: Ranks = ALONE
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
 
     def __post_init__(self) -> None:
-        self.optimiser = Optimiser(self.options.optimiser)
+        self.supernet.to(self.ranks.device)
+        if self.ranks.size > 1:
+            synchronise(self.supernet, self.ranks.total)
+        self.optimiser = Optimiser(self.options.optimiser, self.ranks)
         self.batches = self._series(self.data.train, "search weights", self.options.augmentation)
         self.validation = self._series(self.data.validation, "search architecture", Augmentation())
 
     def _series(self, split: Split, name: str, augmentation: Augmentation) -> Batches:
-        options = self.options
-        return Batches(split, self.data.preprocessing, options.batch, options.seed, name, augmentation)
+        options, preprocessing = self.options, self.data.preprocessing
+        return Batches(split, preprocessing, options.batch, options.seed, name, augmentation, self.ranks)
 
     def weight_step(self, index: int, paths: Paths, lr: float) -> None:
-        """One step of the weights along `paths`: no other tensor is read or changed."""
-        torch.manual_seed(seed_of(self.options.seed, "search dropout", index))
+        """One step of the weights along `paths`: no other tensor is read, changed or exchanged."""
+        torch.manual_seed(seed_of(self.options.seed, self.ranks.stream("search dropout"), index))
         images, targets = self.batches[index]
-        logits = self.supernet.logits(images, paths)
-        loss = loss_of(logits, targets, self.options.label_smoothing)
+        with self.ranks.autocast():
+            logits = self.supernet.logits(images, paths)
+            loss = loss_of(logits, targets, self.options.label_smoothing)
+        loss = weighed(loss, self.batches.weight)
         self.optimiser.descend(loss, self.supernet.path_parameters(paths), lr)
-        right = right_answers(logits, targets)
-        value = float(loss.detach())
+        right = self.batches.weight * right_answers(logits, targets) / len(targets)
+        value, accuracy = self.ranks.means(float(loss.detach()), right)
         if not math.isfinite(value):
             raise SearchProblem(f"the loss is {value} at step {index}", f"lower the learning rate ({lr:g})")
-        self.sums = [a + b for a, b in zip(self.sums, (value, right / len(targets), 1), strict=True)]
+        self.sums = [a + b for a, b in zip(self.sums, (value, accuracy, 1), strict=True)]
 
     @property
     def means(self) -> tuple[float, float]:
@@ -68,6 +79,7 @@ class PathTrainer:
             lambda images: self.supernet.logits(images, paths, "evaluate"),
             self.data.validation if split is None else split,
             self.data.preprocessing,
+            ranks=self.ranks,
         )
 
     def score_of(self, picks: Paths) -> float:
@@ -86,10 +98,12 @@ class PathTrainer:
     def glance(self, paths: Paths, number: int) -> Score:
         """The score of one path on batch `number` of the validation split, with the batch's own statistics."""
         images, labels = self.validation[number]
-        with torch.no_grad():
+        with torch.no_grad(), self.ranks.autocast():
             logits = self.supernet.logits(images, paths, "observe")
             loss = float(F.cross_entropy(logits, labels))
-        return Score(float((logits.argmax(1) == labels).float().mean()), loss, len(labels))
+        right = float((logits.argmax(1) == labels).float().mean())
+        accuracy, loss = self.ranks.means(self.validation.weight * right, self.validation.weight * loss)
+        return Score(accuracy, loss, self.validation.size)
 
     def _recalibrate(self, paths: Paths, batches: int) -> None:
         plain = replace(self.batches, augmentation=Augmentation(), name="recalibration")

@@ -7,6 +7,7 @@ split, with weights and batch-norm statistics left alone.
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,9 +72,11 @@ class GatedSearch(ABC):
             return make_plan(self.options, self.settings, an_epoch).describe()
         before, limit = self.trainer.copied(), self.options.budget_s * CALIBRATION_SHARE / 2
         weight_s = seconds_a_step(
-            lambda index: self.trainer.weight_step(index, self._random_path(index), 1e-4), limit
+            lambda index: self.trainer.weight_step(index, self._random_path(index), 1e-4),
+            limit,
+            ranks=self.trainer.ranks,
         )
-        architecture_s = seconds_a_step(self.try_architecture_step, limit, least=3)
+        architecture_s = seconds_a_step(self.try_architecture_step, limit, 3, self.trainer.ranks)
         self.trainer.restore(before)
         plan = make_plan(self.options, self.settings, an_epoch, weight_s, architecture_s)
         measured = {"weight_step_s": weight_s, "architecture_step_s": architecture_s}
@@ -121,6 +124,8 @@ class GatedSearch(ABC):
         if (index + 1) % trainer.batches.an_epoch == 0 or index + 1 == plan.steps:
             log.append("epoch", step=index + 1, phase=phase, loss=loss, accuracy=accuracy, lr=lr)
             trainer.sums = [0.0, 0.0, 0.0]
+            checksum = zlib.crc32(self.alphas.alpha.detach().numpy().tobytes())
+            trainer.ranks.check_same("the architecture's probabilities", checksum)
 
     # The architecture
 

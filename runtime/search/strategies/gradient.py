@@ -15,6 +15,7 @@ from torch import Tensor
 from compiler.nets.architecture_parameters import draw_pairs, gate_objective, one_hot_gates
 from compiler.nets.streams import stream
 from dsl.settings import Gradient
+from runtime.loss import weighed
 from runtime.search.evaluators.supernet import PathTrainer
 from runtime.search.problem import Problem
 from runtime.search.strategies.gated import GatedSearch
@@ -44,20 +45,23 @@ class GradientSearch(GatedSearch):
         return self.gate_gradients(number)
 
     def gate_gradients(self, number: int) -> tuple[Compared, tuple[Tensor, ...], float, float]:
-        """Who was compared, the gradients of their gates, and the batch's loss and accuracy."""
-        supernet, generator = self.trainer.supernet, stream(self.options.seed, "architecture path", number)
+        """Who was compared, the gradients of their gates, and the batch's loss and accuracy, over all processes."""
+        trainer, generator = self.trainer, stream(self.options.seed, "architecture path", number)
         compared: Compared = self.alphas.alive
         if self.two_path:
             compared, paths = draw_pairs(self.alphas.probabilities(), generator)
         else:
             paths = self.alphas.draw(generator)
-        images, labels = self.trainer.validation[number]
-        gates = one_hot_gates(compared, paths)
-        logits = supernet.gated_logits(images, paths, compared, gates)
-        loss = F.cross_entropy(logits, labels)
-        gradients = torch.autograd.grad(loss, gates, materialize_grads=True)
-        accuracy = float((logits.detach().argmax(1) == labels).float().mean())
-        return compared, gradients, float(loss.detach()), accuracy
+        images, labels = trainer.validation[number]
+        gates = one_hot_gates(compared, paths, images.device)
+        with trainer.ranks.autocast():
+            logits = trainer.supernet.gated_logits(images, paths, compared, gates)
+            loss = weighed(F.cross_entropy(logits, labels), trainer.validation.weight)
+        own = torch.autograd.grad(loss, gates, materialize_grads=True)
+        gradients = tuple(gradient.cpu() for gradient in trainer.ranks.mean(own))
+        right = trainer.validation.weight * float((logits.detach().argmax(1) == labels).float().mean())
+        value, accuracy = trainer.ranks.means(float(loss.detach()), right)
+        return compared, gradients, value, accuracy
 
     @torch.no_grad()
     def update(self, gradient: Tensor, compared: Compared) -> None:

@@ -57,8 +57,10 @@ class SampledSearch:
         if options.budget_s is None:
             return {"steps": steps + self.wanted, "weight_steps": steps}
         before, limit = trainer.copied(), options.budget_s * CALIBRATION_SHARE / 2
-        weight_s = seconds_a_step(lambda i: trainer.weight_step(i, self._random_path(i), 1e-4), limit)
-        judge_s = seconds_a_step(lambda i: trainer.judge(self._random_path(i)), limit, least=1)
+        weight_s = seconds_a_step(
+            lambda i: trainer.weight_step(i, self._random_path(i), 1e-4), limit, ranks=trainer.ranks
+        )
+        judge_s = seconds_a_step(lambda i: trainer.judge(self._random_path(i)), limit, 1, trainer.ranks)
         trainer.restore(before)
         available = options.budget_s * (1 - CALIBRATION_SHARE - FINISH_SHARE)
         wanted = max(1, min(self.wanted, int(available / 2 / judge_s)))
