@@ -6,6 +6,7 @@ called by all at the same places in the same order. One process alone is a group
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -92,10 +93,6 @@ class Ranks:
         summed: list[float] = self.total(torch.tensor(numbers, dtype=torch.float64)).tolist()
         return summed
 
-    def means(self, *numbers: float) -> list[float]:
-        """The means over all processes."""
-        return list(numbers) if self.size == 1 else [each / self.size for each in self.totals(*numbers)]
-
     def same(self, value: Value) -> Value:
         """Rank 0's value, one that JSON can say."""
         if self.size == 1:
@@ -158,8 +155,7 @@ class Ranks:
         except BaseException as problem:
             if self.messages is not None:
                 self.messages.failed(self.rank, problem)
-                with suppress(RuntimeError):
-                    dist.destroy_process_group()
+                _leave()
             raise
 
     @property
@@ -191,7 +187,15 @@ def joined() -> Ranks:
         dist.init_process_group(backend, timeout=TIMEOUT, world_size=size, rank=rank, store=store)
     except (RuntimeError, ValueError) as problem:
         raise RankProblem(f"the {size} processes of this run did not find each other ({problem})") from None
+    atexit.register(_leave)
     return Ranks(rank, size, device, _precision(device), Messages(store))
+
+
+def _leave() -> None:
+    """Close all connections, which tells whoever waits for this process."""
+    with suppress(RuntimeError):
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _device(local: int) -> torch.device:

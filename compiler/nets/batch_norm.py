@@ -46,7 +46,8 @@ def moments(values: Tensor, total: Total) -> tuple[Tensor, Tensor, Tensor]:
     Each process takes its own in the precision of its kernels; they are joined in float64, so that the difference
     of two squares is harmless.
     """
-    mean, variance = (part.double() for part in torch.batch_norm_update_stats(values, None, None, 0.0))
+    wide = values.to(torch.promote_types(values.dtype, torch.float32))
+    mean, variance = (part.double() for part in torch.batch_norm_update_stats(wide, None, None, 0.0))
     count = mean.new_full((1,), values.numel() / values.shape[1])
     sums = total(torch.cat([count, count * mean, count * (variance + mean**2)]))
     mean, squares = (sums[1:] / sums[0]).chunk(2)

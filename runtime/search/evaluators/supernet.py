@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from compiler.nets.modules import synchronise
 from compiler.nets.streams import seed_of
@@ -60,11 +60,11 @@ class PathTrainer:
             loss = loss_of(logits, targets, self.options.label_smoothing)
         loss = weighed(loss, self.batches.weight)
         self.optimiser.descend(loss, self.supernet.path_parameters(paths), lr)
-        right = self.batches.weight * right_answers(logits, targets) / len(targets)
-        value, accuracy = self.ranks.means(float(loss.detach()), right)
+        own = float(loss.detach()) / self.ranks.size
+        value, right = self.ranks.totals(own, right_answers(logits, targets))
         if not math.isfinite(value):
             raise SearchProblem(f"the loss is {value} at step {index}", f"lower the learning rate ({lr:g})")
-        self.sums = [a + b for a, b in zip(self.sums, (value, accuracy, 1), strict=True)]
+        self.sums = [a + b for a, b in zip(self.sums, (value, right / self.batches.size, 1), strict=True)]
 
     @property
     def means(self) -> tuple[float, float]:
@@ -100,10 +100,18 @@ class PathTrainer:
         images, labels = self.validation[number]
         with torch.no_grad(), self.ranks.autocast():
             logits = self.supernet.logits(images, paths, "observe")
-            loss = float(F.cross_entropy(logits, labels))
-        right = float((logits.argmax(1) == labels).float().mean())
-        accuracy, loss = self.ranks.means(self.validation.weight * right, self.validation.weight * loss)
-        return Score(accuracy, loss, self.validation.size)
+            loss = weighed(F.cross_entropy(logits, labels), self.validation.weight)
+        return self.score_of_all(loss, logits, labels)
+
+    def score_of_all(self, loss: Tensor, logits: Tensor, labels: Tensor) -> Score:
+        """From a process's part of a batch of the validation split to the score on all of it.
+
+        The right answers are counted, so that networks with as many have the same accuracy to the last bit.
+        """
+        own = float(loss.detach()) / self.ranks.size
+        value, right = self.ranks.totals(own, right_answers(logits, labels))
+        accuracy = float(torch.tensor(right, dtype=torch.float32) / self.validation.size)
+        return Score(accuracy, value, self.validation.size)
 
     def _recalibrate(self, paths: Paths, batches: int) -> None:
         plain = replace(self.batches, augmentation=Augmentation(), name="recalibration")

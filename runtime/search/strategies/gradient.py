@@ -59,9 +59,8 @@ class GradientSearch(GatedSearch):
             loss = weighed(F.cross_entropy(logits, labels), trainer.validation.weight)
         own = torch.autograd.grad(loss, gates, materialize_grads=True)
         gradients = tuple(gradient.cpu() for gradient in trainer.ranks.mean(own))
-        right = trainer.validation.weight * float((logits.detach().argmax(1) == labels).float().mean())
-        value, accuracy = trainer.ranks.means(float(loss.detach()), right)
-        return compared, gradients, value, accuracy
+        seen = trainer.score_of_all(loss, logits, labels)
+        return compared, gradients, seen.loss, seen.accuracy
 
     @torch.no_grad()
     def update(self, gradient: Tensor, compared: Compared) -> None:
