@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from runtime.device import cores
@@ -183,7 +184,9 @@ def joined() -> Ranks:
     _take_back_cores()
     rank, backend = int(os.environ["RANK"]), "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
     try:
-        store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+        found, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+        # The store outlives processes that `torchrun --max-restarts` starts anew: these need keys of their own.
+        store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", found)
         dist.init_process_group(backend, timeout=TIMEOUT, world_size=size, rank=rank, store=store)
     except (RuntimeError, ValueError) as problem:
         raise RankProblem(f"the {size} processes of this run did not find each other ({problem})") from None

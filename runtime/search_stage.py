@@ -186,9 +186,7 @@ def listed_latency_ms(run: Run, choices: Mapping[str, Literal]) -> float | None:
 
 def follow_search(run: Run) -> None:
     """What other processes than the first do of the stage: steps of a supernet, where one is searched."""
-    search = run.experiment.search
-    searches = run.given is None and bool(run.experiment.space.decisions)
-    if searches and search is not None and isinstance(search.evaluator, SupernetEvaluator):
+    if run.given is None and run.experiment.space.decisions and needs_supernet(run):
         _search(run)
 
 

@@ -79,10 +79,11 @@ def trained(folder: Path, ranks: Ranks, options: TrainOptions, wide: bool = True
 
 
 def killed(folder: Path, ranks: Ranks) -> None:
-    """A search that ends, or in which the last rank is killed at step 12 where a file says so."""
+    """A search, in which the last rank is killed at step 12 where a file says so: once."""
 
     def progress(now: Any) -> None:
         if now.step == 12 and (folder / "kill").exists() and ranks.rank == ranks.size - 1:
+            (folder / "kill").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
     problem = problem_of(tiny_space(), {}, [], "host")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,19 @@ torch = pytest.importorskip("torch")
 
 from torch.distributed import HashStore  # noqa: E402
 
+from compiler.nets.architecture_parameters import one_hot_gates  # noqa: E402
+from compiler.nets.supernet import build_supernet  # noqa: E402
 from runtime.data.batches import Augmentation, Batches  # noqa: E402
 from runtime.data.dataset import DataProblem  # noqa: E402
+from runtime.device import cores  # noqa: E402
+from runtime.events import read_events  # noqa: E402
 from runtime.rank_messages import Messages, RankProblem  # noqa: E402
 from runtime.ranks import ALONE, Ranks  # noqa: E402
+from runtime.search.evaluators.supernet import PathTrainer  # noqa: E402
+from runtime.search.options import SearchOptions  # noqa: E402
 from runtime.train import read_weights  # noqa: E402
 from tests.runtime.ranks_worker import CASES, digits, result  # noqa: E402
+from tests.small_spaces import tiny_space  # noqa: E402
 
 pytest.importorskip("sklearn")
 pytestmark = pytest.mark.torch
@@ -73,7 +81,6 @@ def test_a_killed_one_ends_them_all_and_the_same_command_goes_on(two: Path, tmp_
     assert "another process of this run is gone" in ended.stderr
     assert "goes on from the last checkpoint" in ended.stderr
     assert not (tmp_path / "killed/supernet_path.safetensors").exists()
-    (tmp_path / "killed/kill").unlink()
     resumed = worker(tmp_path, "killed")
     assert resumed.returncode == 0, resumed.stderr
     weights = "killed/supernet_path.safetensors"
@@ -91,21 +98,62 @@ train small { data = digits  epochs = 1  batch = 64  distill = largest(epochs = 
 """
 
 
-def test_the_command_under_torchrun(tmp_path: Path) -> None:
-    """Each stage up to the training; the first alone writes and prints, and all end with it."""
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
     (tmp_path / "small.space").write_text(TEXT)
-    done = torchrun("-m", "runtime", "train", "small.space", "--out", "out", folder=tmp_path)
+    architecture = {"schema": "onepath.architecture/1", "space": "small", "choices": {"path": "a"}}
+    (tmp_path / "a.json").write_text(json.dumps(architecture))
+    return tmp_path
+
+
+def test_the_command_trains_in_two(place: Path) -> None:
+    """A teacher, then its student: the first process alone writes and prints, and all end with it."""
+    done = torchrun("-m", "runtime", "train", "small.space", "--arch", "a.json", "--out", "out", folder=place)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("accuracy") == 1
+    assert done.stdout.count("accuracy_test") == 1
     assert done.stderr.count("train: test accuracy") == 1
-    assert read_weights(tmp_path / "out/train/weights.safetensors")
-    again = torchrun("-m", "runtime", "train", "small.space", "--out", "out", folder=tmp_path)
-    assert again.returncode == 0, again.stderr
-    refused = torchrun(
-        "-m", "runtime", "train", "small.space", "--set", "batch=1", "--out", "x", folder=tmp_path
-    )
-    assert refused.returncode == 1
-    assert "a batch of 1 images is too small for 2 processes" in refused.stderr
+    assert read_weights(place / "out/train/weights.safetensors")
+
+
+def test_what_the_first_refuses_ends_the_others(place: Path) -> None:
+    batch = ("--set", "train.batch=1", "--arch", "a.json")
+    ended = torchrun("-m", "runtime", "train", "small.space", *batch, "--out", "out", folder=place)
+    assert ended.returncode == 1
+    assert "onepath: a batch of 1 images is too small for 2 processes" in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.tvm
+def test_the_command_searches_in_two(place: Path) -> None:
+    records = ("--records", "records.db", "--set", "profile_budget=5 s")
+    done = torchrun("-m", "runtime", "search", "small.space", "--out", "out", *records, folder=place)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("search: done") == 1
+    assert (place / "out/architecture.json").is_file()
+    plan = next(read_events(place / "out/search/search.jsonl"))
+    assert (plan["processes"], plan["threads"]) == (2, max(1, len(cores()) // 2))
+
+
+def test_lower_precision_reaches_candidates_that_are_run_again(tmp_path: Path) -> None:
+    """What a GPU does by autocast, here on a CPU: the backward pass of a gate runs outside of it."""
+    CASES["single precision"](tmp_path, Ranks(precision=torch.bfloat16))
+    assert all(bool(tensor.isfinite().all()) for tensor in result(tmp_path).values())
+    assert result(tmp_path)["weights/conv1.weight"].dtype == torch.float32
+
+
+def test_all_of_a_step_is_on_the_device() -> None:
+    """PyTorch's meta device computes shapes alone, and refuses tensors of another device."""
+    meta = Ranks(device=torch.device("meta"))
+    trainer = PathTrainer(build_supernet(tiny_space()), digits(False), SearchOptions(), None, meta)
+    images, labels = trainer.batches[0]
+    paths, compared = (0, 1, 0), [range(size) for size in trainer.supernet.candidates]
+    loss = torch.nn.functional.cross_entropy(trainer.supernet.logits(images, paths), labels)
+    trainer.optimiser.descend(loss, trainer.supernet.path_parameters(paths), 0.1)
+    gates = one_hot_gates(compared, paths, images.device)
+    logits = trainer.supernet.gated_logits(images, paths, compared, gates)
+    gradients = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), gates)
+    assert all(each.is_meta for each in (*gradients, *trainer.supernet.state_dict().values()))
+    assert all(tensor.is_meta for tensor in trainer.optimiser.momenta.values())
 
 
 def test_shares_of_a_batch() -> None:
