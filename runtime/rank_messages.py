@@ -61,4 +61,5 @@ class Messages:
             if self._store.check([FAILED]):
                 return RankProblem(self._store.get(FAILED).decode())
         again = "start the same command again, it goes on from the last checkpoint"
-        return RankProblem(f"another process of this run is gone ({problem}); {again}")
+        reason, _, _ = f"{problem}".partition(". ")
+        return RankProblem(f"another process of this run is gone ({reason}); {again}")

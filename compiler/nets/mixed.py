@@ -64,7 +64,7 @@ class _Gate(torch.autograd.Function):
 
 def _precision(device: str) -> Callable[[], AbstractContextManager[Any]]:
     """The autocast that is on now, for a backward pass, which is run outside of it."""
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return nullcontext
     return partial(torch.autocast, device, torch.get_autocast_dtype(device))
 

@@ -102,7 +102,7 @@ def test_a_teacher_is_kept_for_the_next_student(place: Path) -> None:
 
 def test_it_goes_on_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(place, "whole")
-    monkeypatch.setattr("runtime.train.Place", lambda *given: Place(*given[:-1], save_every_s=0.0))
+    monkeypatch.setattr("runtime.train.Place", lambda *given, ranks: Place(*given[:-1], 0.0, ranks=ranks))
     for kill in (20, 20, 5):
         with pytest.raises(Killed):
             trained(place, "killed", kill=kill)
