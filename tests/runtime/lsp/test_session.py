@@ -133,7 +133,7 @@ def test_completion(client: Client, main: str) -> None:
     assert found[:3] == ["out", "kernel", "stride"]
     assert {"half", "width", "min", "lib.unit"} <= set(found)
     assert labels(client, main, MAIN, "lib.unit(out", 4) == ["unit"]
-    assert labels(client, main, MAIN, "gradient(lr", 9)[:2] == ["update", "lr"]
+    assert labels(client, main, MAIN, "gradient(lr", 9)[:2] == ["update", "every"]
     assert "blocks.space" in labels(client, main, MAIN, "blocks.space", 1)
     assert labels(client, main, MAIN, "lib.phone\n", 4) == ["phone"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -79,6 +80,8 @@ def fill(path: Path, limit: int, answers: Connection) -> None:
 
 def profile(folder: Path) -> None:
     """`onepath profile` of the space in a folder."""
+    # A process that was started in the background may have inherited that it ignores interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = ["profile", folder / "small.space", "--target", "box", "--out", folder / "out"]
     sys.argv = ["onepath", *map(str, command), "--records", str(folder / "r.sqlite")]
     main()
