@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from compiler.limits import UNITS, holds, limit_text
 from compiler.path_costs import PathCosts, Picks
 from compiler.peak_memory import PeakMemory
 
@@ -37,22 +38,24 @@ class Cap:
     metric: Metric
     limit: float
     relation: OneOf["<=", ">="] = "<="
-    unit: str = ""
 
     def excess(self, value: float) -> float:
         """By how much a value breaks the cap, relative to its limit; 0 or less where it holds it."""
         over = value - self.limit if self.relation == "<=" else self.limit - value
         return over / (abs(self.limit) or 1.0)
 
+    @property
+    def unit(self) -> str:
+        """The metric's unit, "" for counts."""
+        return UNITS.get(self.name.partition(" on ")[0], "")
+
     def holds(self, picks: Sequence[int]) -> bool:
         """Whether a network holds it: exactly, as its total is added up."""
-        value = self.metric.total(picks)
-        return value <= self.limit if self.relation == "<=" else value >= self.limit
+        return holds(self.metric.total(picks), self.relation, self.limit)
 
     def __str__(self) -> str:
-        unit = f" {self.unit}" if self.unit else ""
         metric, _, place = self.name.partition(" on ")
-        return f"{metric} {self.relation} {self.limit:g}{unit}" + (f" on {place}" if place else "")
+        return limit_text(metric, self.relation, self.limit, place)
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,15 @@ class Caps:
 
     def excess(self, picks: Sequence[int]) -> float:
         """By how much a network breaks its caps, relative to their limits, added up; 0 where it holds them all."""
-        return sum(max(0.0, cap.excess(cap.metric.total(picks))) for cap in self.broken(picks))
+        return sum(max(0.0, cap.excess(cap.metric.total(picks))) for cap in self.caps)
 
     def broken(self, picks: Sequence[int]) -> tuple[Cap, ...]:
         """The caps that a network breaks."""
         return tuple(cap for cap in self.caps if not cap.holds(picks))
 
-    def without(self, name: str) -> Caps:
-        """The others."""
-        return replace(self, caps=tuple(cap for cap in self.caps if cap.name != name))
+    def without(self, cap: Cap) -> Caps:
+        """The others, which may be on the same metric."""
+        return replace(self, caps=tuple(each for each in self.caps if each != cap))
 
     def best(
         self, scores: Sequence[Sequence[float]], alive: Sequence[Sequence[int]] | None = None
@@ -129,9 +132,7 @@ class Caps:
             least = getattr(metric, "least", None)
             return None if least is None else metric.total(least)
         sign = -1.0 if cap.relation == "<=" else 1.0
-        others = tuple(each for each in self.caps if each != cap)
-        scores = [[sign * cost for cost in row] for row in metric.rows]
-        picks = replace(self, caps=others).best(scores, alive)
+        picks = self.without(cap).best([[sign * cost for cost in row] for row in metric.rows], alive)
         return None if picks is None else metric.total(picks)
 
 
@@ -153,6 +154,9 @@ class _Programme:
             self.upper[[self.offsets[at] + pick for pick in row]] = 1
         dead = ~np.isfinite(self.objective)
         self.upper[dead], self.objective[dead] = 0, 0
+        self.one_each = np.zeros((len(caps.candidates), self.offsets[-1]))
+        for at, (start, end) in enumerate(zip(self.offsets, self.offsets[1:], strict=False)):
+            self.one_each[at, start:end] = 1
         self.rows: list[np.ndarray] = []
         self.limits: list[float] = []
         self.row_of: dict[Cap, int] = {}
@@ -186,10 +190,7 @@ class _Programme:
         """The best picks, None where nothing fits."""
         from scipy.optimize import Bounds, LinearConstraint, milp
 
-        sums = np.zeros((len(self.offsets) - 1, self.offsets[-1]))
-        for at, (start, end) in enumerate(zip(self.offsets, self.offsets[1:], strict=False)):
-            sums[at, start:end] = 1
-        constraints = [LinearConstraint(sums, 1, 1)]
+        constraints = [LinearConstraint(self.one_each, 1, 1)]
         if self.rows:
             constraints.append(LinearConstraint(np.stack(self.rows), -np.inf, self.limits))
         found = milp(

@@ -14,6 +14,8 @@ from compiler.ir.expression import Literal
 from compiler.ir.graph import Limit, SpaceGraph
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, ">=": operator.ge}
+UNITS = {"latency": "ms", "peak_memory": "bytes"}
+"""The unit of each metric that is no plain count."""
 ENUMERATED, TRIES = 50_000, 10_000
 """Networks that are looked at to count the feasible ones, and draws in vain before sampling them is given up."""
 
@@ -25,9 +27,20 @@ class CannotTell(Exception):
     """Whether networks keep the limits cannot be told, or not in bounded time; the message says what can be done."""
 
 
+def holds(value: float, comparison: str, bound: Any) -> bool:
+    """Whether `value <= bound`, or `>=`."""
+    return _COMPARE[comparison](value, bound)
+
+
 def keeps(limit: Limit, value: float) -> bool:
     """Whether a measured value keeps a limit."""
-    return _COMPARE[limit.comparison](value, limit.bound)
+    return holds(value, limit.comparison, limit.bound)
+
+
+def limit_text(metric: str, comparison: str, bound: float, target: str | None) -> str:
+    """A limit as a file writes it."""
+    unit = f" {UNITS[metric]}" if metric in UNITS else ""
+    return f"{metric} {comparison} {bound:g}{unit}" + (f" on {target}" if target else "")
 
 
 def broken(space: SpaceGraph, architecture: Architecture, latency: Latency) -> list[tuple[Limit, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from fractions import Fraction
@@ -12,6 +11,7 @@ from compiler.cost import cost
 from compiler.ir.expression import Value
 from compiler.ir.graph import Limit, Network
 from compiler.latency import TableProblem
+from compiler.limits import UNITS, holds, limit_text
 from compiler.predict import predict_network
 from dsl.settings import CapSetting, TargetSettings
 from runtime.benchmark import read_benchmark
@@ -154,12 +154,6 @@ def answer(run: Run, stage: str) -> Payload:
     return _ANSWERS[stage](run)
 
 
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"<=": operator.le, ">=": operator.ge}
-
-
-UNITS = {"latency": " ms", "peak_memory": " bytes"}
-
-
 def broken_limits(run: Run) -> list[str]:
     """Each limit that the network breaks, in words: the search's caps and the space's `require`s."""
     from compiler.derive import derive
@@ -173,9 +167,10 @@ def broken_limits(run: Run) -> list[str]:
         value = _metric(run, network, limit)
         if value is None:
             run.progress.note(f"{words} was not checked: there is no table of that target in this run")
-        elif not _COMPARE[limit.comparison](value, _number(limit.bound)):
+        elif not holds(value, limit.comparison, _number(limit.bound)):
             broken.append(
-                f"{words} is not held: it is {value:,.4g}{UNITS.get(limit.metric, '')}{_way_out(run, limit)}"
+                f"{words} is not held: it is {value:,.4g} {UNITS.get(limit.metric, '')}".rstrip()
+                + _way_out(run, limit)
             )
     return broken
 
@@ -185,9 +180,7 @@ def _limit(cap: CapSetting) -> Limit:
 
 
 def _words(limit: Limit) -> str:
-    unit = UNITS.get(limit.metric, "")
-    where = f" on {limit.target}" if limit.target else ""
-    return f"{limit.metric} {limit.comparison} {_number(limit.bound):g}{unit}{where}"
+    return limit_text(limit.metric, limit.comparison, _number(limit.bound), limit.target)
 
 
 def _way_out(run: Run, limit: Limit) -> str:

@@ -15,8 +15,6 @@ from compiler.peak_memory import PeakMemory
 from dsl.settings import CapSetting
 from runtime.search.options import InfeasibleCap, SearchProblem
 
-UNITS = {"latency": "ms", "peak_memory": "bytes"}
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -132,4 +130,4 @@ def _cap(wanted: CapSetting | Limit, metrics: Mapping[str, Metric], target: str 
     else:
         relation, limit = wanted.relation, wanted.limit
     name = _metric_name(wanted.metric, wanted.target or target)
-    return Cap(name, metrics[name], limit, relation, UNITS.get(wanted.metric, ""))
+    return Cap(name, metrics[name], limit, relation)
