@@ -22,12 +22,11 @@ from typing import Any
 
 from compiler.frontend import space_of
 from compiler.passes.flatten import flatten
-from dsl.settings import CapSetting, Evolution, Gradient, Progressive, Random, Reinforce
+from dsl.settings import CapSetting, Evolution, Gradient, Progressive, Random, Reinforce, Sgd
 from dsl.source import Source
 from runtime.checkpoint import load_checkpoint
 from runtime.data.load import DataSource, load
 from runtime.events import read_events
-from runtime.optimiser import Sgd
 from runtime.search.options import SearchOptions
 from runtime.search.problem import problem_of
 from runtime.search.search import search

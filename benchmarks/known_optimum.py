@@ -30,12 +30,12 @@ from compiler.frontend import space_of
 from compiler.passes.flatten import flatten
 from compiler.path_costs import Picks
 from compiler.path_decisions import choices_of
-from dsl.settings import CapSetting, Evolution, Gradient, Random, Reinforce, Strategy
+from dsl.settings import CapSetting, Evolution, Gradient, Random, Reinforce, Sgd, Strategy
 from dsl.source import Source
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.loop import keep_freed_memory
-from runtime.optimiser import Schedule, Sgd
+from runtime.optimiser import Schedule
 from runtime.search.options import SearchOptions
 from runtime.search.problem import Problem, problem_of
 from runtime.search.search import search

@@ -26,12 +26,11 @@ from compiler.frontend import space_of
 from compiler.nets.supernet import build_supernet
 from compiler.passes.flatten import flatten
 from compiler.path_decisions import choices_of
-from dsl.settings import Gradient, Progressive
+from dsl.settings import Gradient, Progressive, Sgd
 from dsl.source import Source
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.loop import Place, run_stage
-from runtime.optimiser import Sgd
 from runtime.search.evaluators.supernet import PathTrainer
 from runtime.search.options import SearchOptions, SearchProgress
 from runtime.search.problem import Problem, problem_of

@@ -36,9 +36,10 @@ from compiler.nets.network import build_network
 from compiler.nets.streams import stream
 from compiler.nets.supernet import Paths, Supernet, build_supernet
 from compiler.passes.flatten import flatten
+from dsl.settings import Sgd
 from dsl.source import Source
 from runtime.loop import keep_freed_memory
-from runtime.optimiser import Optimiser, Sgd
+from runtime.optimiser import Optimiser
 
 KERNELS = {3: "3", 7: "choose(3, 5, 7)", 15: "choose(3, 5, 7, 9, 11, 13, 15)"}
 """The kernels that, times two expansions and with the skip, give so many candidates."""

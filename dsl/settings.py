@@ -27,6 +27,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Sgd:
+    """Stochastic gradient descent with momentum (Sutskever et al. 2013 for Nesterov's form)."""
+
     lr: float = 0.05
     momentum: float = 0.9
     nesterov: bool = True
@@ -37,6 +39,11 @@ class Sgd:
 
 @dataclass(frozen=True, slots=True)
 class Adam:
+    """Adam (Kingma and Ba, ICLR 2015) with decoupled weight decay: AdamW (Loshchilov and Hutter, ICLR 2019).
+
+    As in PyTorch, a step takes the share `lr * weight_decay` off a weight.
+    """
+
     lr: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999

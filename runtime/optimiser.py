@@ -6,45 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from dsl.settings import Adam, Optimizer, Sgd
 from runtime.checkpoint import laid_out, under
 from runtime.ranks import ALONE, Ranks
 
 EPSILON = 1e-8
-
-
-@dataclass(frozen=True)
-class Sgd:
-    """Stochastic gradient descent with momentum (Sutskever et al. 2013 for Nesterov's form)."""
-
-    lr: float = 0.05
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 4e-5
-    norm_weight_decay: float = 0.0
-    bias_weight_decay: float = 0.0
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma and Ba, ICLR 2015) with decoupled weight decay: AdamW (Loshchilov and Hutter, ICLR 2019).
-
-    As in PyTorch, a step takes the share `lr * weight_decay` off a weight.
-    """
-
-    lr: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.0
-    norm_weight_decay: float = 0.0
-    bias_weight_decay: float = 0.0
-
-
-OptimiserOptions: TypeAlias = Sgd | Adam
 
 
 @dataclass
@@ -55,7 +25,7 @@ class Optimiser:
     `squares` (Adam's) and `counts` of updates are made on first use.
     """
 
-    options: OptimiserOptions
+    options: Optimizer
     ranks: Ranks = ALONE
     momenta: dict[str, Tensor] = field(default_factory=dict)
     squares: dict[str, Tensor] = field(default_factory=dict)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from dsl.settings import Augment, Data, Optimizer, SearchSettings, TrainSettings
-from dsl.settings import Sgd as SgdSettings
+from dsl.settings import Augment, Data, SearchSettings, TrainSettings
 from runtime.data.batches import Augmentation
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.experiment import Experiment, NoSuchPart
-from runtime.optimiser import Adam, OptimiserOptions, Schedule, Sgd
+from runtime.optimiser import Schedule
 from runtime.search.options import SearchOptions
 from runtime.train import TrainOptions
 
@@ -50,11 +49,6 @@ def load_data(experiment: Experiment) -> Dataset:
     return load(wanted, settings.validation, seed)
 
 
-def _optimiser(settings: Optimizer) -> OptimiserOptions:
-    make = Sgd if isinstance(settings, SgdSettings) else Adam
-    return make(**asdict(settings))
-
-
 def _augmentation(settings: Augment) -> Augmentation:
     return Augmentation(**asdict(settings))
 
@@ -78,7 +72,7 @@ def search_options(settings: SearchSettings) -> SearchOptions:
         epochs=settings.epochs,
         warmup=settings.warmup,
         batch=settings.batch,
-        optimiser=_optimiser(settings.optimizer),
+        optimiser=settings.optimizer,
         schedule=Schedule(
             settings.schedule, _ramp(settings.lr_warmup, settings.epochs + settings.warmup, SEARCH_RAMP)
         ),
@@ -94,7 +88,7 @@ def train_options(settings: TrainSettings) -> TrainOptions:
     return TrainOptions(
         settings.epochs,
         settings.batch,
-        _optimiser(settings.optimizer),
+        settings.optimizer,
         Schedule(settings.schedule, _ramp(settings.lr_warmup, settings.epochs, TRAIN_RAMP)),
         settings.label_smoothing,
         _augmentation(settings.augment),

@@ -17,6 +17,7 @@ from compiler.ir.graph import Network
 from compiler.nets.modules import synchronise
 from compiler.nets.network import GraphModule, build_network
 from compiler.nets.streams import seed_of
+from dsl.settings import Optimizer, Sgd
 from runtime.checkpoint import State, laid_out, under
 from runtime.data.batches import Augmentation, Batches
 from runtime.data.dataset import Dataset
@@ -25,7 +26,7 @@ from runtime.events import EventLog
 from runtime.files import FileProblem, canonical_json, read_tensors, write_tensors
 from runtime.loop import Place, run_stage, seconds_a_step
 from runtime.loss import Teacher, loss_of, right_answers, weighed
-from runtime.optimiser import Average, Optimiser, OptimiserOptions, Schedule, Sgd
+from runtime.optimiser import Average, Optimiser, Schedule
 from runtime.ranks import ALONE, Ranks
 
 WEIGHTS_SCHEMA = "onepath.weights/1"
@@ -44,7 +45,7 @@ class TrainOptions:
 
     epochs: int = 300
     batch: int = 256
-    optimiser: OptimiserOptions = field(default_factory=Sgd)
+    optimiser: Optimizer = field(default_factory=Sgd)
     schedule: Schedule = field(default_factory=lambda: Schedule(ramp=0.05))
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -10,10 +10,10 @@ from typing import Literal as OneOf
 from compiler.caps import Cap
 from compiler.ir.expression import Literal
 from compiler.path_costs import Picks
-from dsl.settings import Adaptive, Gradient, LatencyTerm, Progressive, Strategy
+from dsl.settings import Adaptive, Gradient, LatencyTerm, Optimizer, Progressive, Sgd, Strategy
 from runtime.data.batches import Augmentation
 from runtime.evaluate.accuracy import Score
-from runtime.optimiser import OptimiserOptions, Schedule, Sgd
+from runtime.optimiser import Schedule
 
 
 class SearchProblem(Exception):
@@ -49,7 +49,7 @@ class SearchOptions:
     epochs: float = 120
     warmup: float = 40
     batch: int = 256
-    optimiser: OptimiserOptions = field(default_factory=lambda: Sgd(lr=0.025))
+    optimiser: Optimizer = field(default_factory=lambda: Sgd(lr=0.025))
     schedule: Schedule = field(default_factory=lambda: Schedule(ramp=0.02))
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)

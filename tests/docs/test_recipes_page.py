@@ -39,8 +39,8 @@ def test_every_setting_is_named() -> None:
 @pytest.mark.torch
 def test_the_recipe_and_the_loader_work_together(tmp_path: Path) -> None:
     pytest.importorskip("torch")
+    from dsl.settings import Sgd
     from runtime.experiment import load_experiment
-    from runtime.optimiser import Sgd
     from runtime.options import load_data, train_options
 
     (tmp_path / "birds_data.py").write_text(LOADER)

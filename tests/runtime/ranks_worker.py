@@ -15,13 +15,13 @@ from torch import Tensor
 
 from compiler.nets.network import build_network
 from compiler.nets.supernet import build_supernet
-from dsl.settings import CapSetting, Gradient, Reinforce
+from dsl.settings import Adam, CapSetting, Gradient, Reinforce, Sgd
 from runtime.checkpoint import load_checkpoint
 from runtime.data.batches import Augmentation, Batches
 from runtime.data.dataset import Dataset, Preprocessing
 from runtime.data.load import DataSource, load
 from runtime.loop import Place, run_stage
-from runtime.optimiser import Adam, Schedule, Sgd
+from runtime.optimiser import Schedule
 from runtime.ranks import Ranks, joined
 from runtime.search.evaluators.supernet import PathTrainer
 from runtime.search.options import SearchOptions

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from runtime.optimiser import Adam, Average, Optimiser, OptimiserOptions, Schedule, Sgd  # noqa: E402
+from dsl.settings import Adam, Optimizer, Sgd  # noqa: E402
+from runtime.optimiser import Average, Optimiser, Schedule  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -20,7 +21,7 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
 
 
-def groups(module: nn.Module, options: OptimiserOptions) -> list[dict[str, Any]]:
+def groups(module: nn.Module, options: Optimizer) -> list[dict[str, Any]]:
     """The three groups as PyTorch takes them."""
     convolution, norm, _, linear = module
     return [
@@ -30,7 +31,7 @@ def groups(module: nn.Module, options: OptimiserOptions) -> list[dict[str, Any]]
     ]
 
 
-def reference(module: nn.Module, options: OptimiserOptions) -> torch.optim.Optimizer:
+def reference(module: nn.Module, options: Optimizer) -> torch.optim.Optimizer:
     parts = groups(module, options)
     if isinstance(options, Adam):
         return torch.optim.AdamW(parts, options.lr, (options.beta1, options.beta2))
@@ -53,7 +54,7 @@ def descend(module: nn.Module, optimiser: Optimiser, inputs: torch.Tensor) -> No
         Adam(0.01, 0.0, 0.9, 0.1, 0.2, 0.3),
     ],
 )
-def test_updates_are_those_of_torch(options: OptimiserOptions) -> None:
+def test_updates_are_those_of_torch(options: Optimizer) -> None:
     ours, theirs = network(), network()
     optimiser, other = Optimiser(options), reference(theirs, options)
     for _ in range(5):
@@ -67,7 +68,7 @@ def test_updates_are_those_of_torch(options: OptimiserOptions) -> None:
 
 
 @pytest.mark.parametrize("options", [Sgd(), Adam(weight_decay=0.1)])
-def test_a_restored_optimiser_goes_on_with_the_same_bits(options: OptimiserOptions) -> None:
+def test_a_restored_optimiser_goes_on_with_the_same_bits(options: Optimizer) -> None:
     batches = torch.randn(6, 5, 2, 4, 4)
     whole, halves = network(), network()
     first, second = Optimiser(options), Optimiser(options)

@@ -9,10 +9,11 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
+from dsl.settings import Adam, Sgd
 from dsl.source import Source
 from runtime.data.batches import Augmentation
 from runtime.experiment import Experiment, load_experiment
-from runtime.optimiser import Adam, Schedule, Sgd
+from runtime.optimiser import Schedule
 from runtime.options import load_data, search_options, train_options
 from runtime.search.options import SearchOptions
 from runtime.train import TrainOptions

@@ -14,13 +14,14 @@ torch = pytest.importorskip("torch")
 from compiler.nets.modules import Run  # noqa: E402
 from compiler.nets.network import build_network  # noqa: E402
 from compiler.nets.supernet import build_supernet  # noqa: E402
+from dsl.settings import Adam, Sgd  # noqa: E402
 from runtime.data.batches import Augmentation, Batches  # noqa: E402
 from runtime.data.dataset import DataProblem, Dataset  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.evaluate.accuracy import recalibrate, score  # noqa: E402
 from runtime.events import EventLog  # noqa: E402
 from runtime.files import FileProblem  # noqa: E402
-from runtime.optimiser import Adam, Schedule, Sgd  # noqa: E402
+from runtime.optimiser import Schedule  # noqa: E402
 from runtime.train import TrainOptions, _Training, read_weights, train  # noqa: E402
 from tests.small_spaces import derived, tiny_space  # noqa: E402
 

@@ -12,12 +12,11 @@ torch = pytest.importorskip("torch")
 from compiler.frontend import space_of  # noqa: E402
 from compiler.nets.supernet import Paths  # noqa: E402
 from compiler.passes.flatten import flatten  # noqa: E402
-from dsl.settings import Gradient  # noqa: E402
+from dsl.settings import Gradient, Sgd  # noqa: E402
 from dsl.source import Source  # noqa: E402
 from runtime.data.dataset import Dataset, Split  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.evaluate.accuracy import Score  # noqa: E402
-from runtime.optimiser import Sgd  # noqa: E402
 from runtime.search.evaluators.supernet import PathTrainer  # noqa: E402
 from runtime.search.options import SearchOptions  # noqa: E402
 from runtime.search.problem import Problem, problem_of  # noqa: E402

@@ -9,10 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dsl.settings import Gradient  # noqa: E402
+from dsl.settings import Adam, Gradient  # noqa: E402
 from runtime.data.batches import Augmentation  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
-from runtime.optimiser import Adam  # noqa: E402
 from runtime.search.options import SearchOptions  # noqa: E402
 from runtime.search.problem import problem_of  # noqa: E402
 from runtime.search.search import search  # noqa: E402
