@@ -199,7 +199,7 @@ def _finished(
     best = strategy.result()
     front = strategy.front(options.front) if options.front else ()
     probabilities = strategy.probabilities()
-    trained = isinstance(evaluator, PathTrainer)
+    trainer = evaluator if isinstance(evaluator, PathTrainer) else None
     result = SearchResult(
         choices=choices_of(problem.decisions, best.picks),
         best=best,
@@ -208,19 +208,19 @@ def _finished(
         expected=problem.expected([list(row.values()) for row in probabilities.values()]),
         argmax=problem.costs(strategy.likeliest()),
         front=front,
-        validation=evaluator.judge(best.picks) if isinstance(evaluator, PathTrainer) else None,
+        validation=None if trainer is None else trainer.judge(best.picks),
         steps=steps,
-        parameters=_weights(evaluator, best.picks, place.folder) if trained else None,
+        parameters=None if trainer is None else _weights(trainer, best.picks, place.folder),
         log=place.log,
     )
     _log_result(result, place)
     return result
 
 
-def _weights(evaluator: Any, picks: Picks, folder: Path) -> Path:
+def _weights(trainer: PathTrainer, picks: Picks, folder: Path) -> Path:
     path = folder / "supernet_path.safetensors"
-    if evaluator.ranks.first:
-        write_weights(path, evaluator.supernet.network_tensors(picks))
+    if trainer.ranks.first:
+        write_weights(path, trainer.supernet.network_tensors(picks))
     return path
 
 

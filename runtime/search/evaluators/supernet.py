@@ -18,6 +18,7 @@ from runtime.checkpoint import State, under
 from runtime.data.batches import Augmentation, Batches
 from runtime.data.dataset import Dataset, Split
 from runtime.evaluate.accuracy import Score, recalibrate, score
+from runtime.events import EventLog
 from runtime.files import canonical_json
 from runtime.loss import loss_of, right_answers, weighed
 from runtime.optimiser import Optimiser
@@ -71,6 +72,15 @@ class PathTrainer:
         """Loss and accuracy, means over the epoch so far."""
         count = max(1.0, self.sums[2])
         return self.sums[0] / count, self.sums[1] / count
+
+    def log_epoch(self, log: EventLog, index: int, steps: int, phase: str, lr: float) -> bool:
+        """Whether step `index` of `steps` ends an epoch; then its means are logged, and the next one begins."""
+        ends = (index + 1) % self.batches.an_epoch == 0 or index + 1 == steps
+        if ends:
+            loss, accuracy = self.means
+            log.append("epoch", step=index + 1, phase=phase, loss=loss, accuracy=accuracy, lr=lr)
+            self.sums = [0.0, 0.0, 0.0]
+        return ends
 
     def judge(self, paths: Paths, split: Split | None = None) -> Score:
         """The score of one path in evaluation mode, its batch-norm statistics recalibrated first."""

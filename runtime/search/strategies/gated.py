@@ -96,8 +96,9 @@ class GatedSearch(ABC):
         number = plan.architecture_step(index)
         if number is not None:
             found = self.architecture_step(number, 1 - number / max(1, plan.architecture_steps))
-            self.costs.update(self.expected())
-            self._log_architecture(number, index, found, log)
+            expected = self.expected()
+            self.costs.update(expected)
+            self._log_architecture(number, index, {**found, "expected": expected}, log)
             self._prune(number, index, log)
         self._report(index, "warm-up" if warming else "search", lr, log)
 
@@ -115,15 +116,12 @@ class GatedSearch(ABC):
 
     def _report(self, index: int, phase: Any, lr: float, log: EventLog) -> None:
         trainer, plan = self.trainer, self.schedule
-        loss, accuracy = trainer.means
         if trainer.progress is not None:
-            entropy = self.alphas.entropy()
+            (loss, accuracy), entropy = trainer.means, self.alphas.entropy()
             trainer.progress(
                 SearchProgress(index + 1, plan.steps, phase, loss, accuracy, self.expected(), entropy)
             )
-        if (index + 1) % trainer.batches.an_epoch == 0 or index + 1 == plan.steps:
-            log.append("epoch", step=index + 1, phase=phase, loss=loss, accuracy=accuracy, lr=lr)
-            trainer.sums = [0.0, 0.0, 0.0]
+        if trainer.log_epoch(log, index, plan.steps, phase, lr):
             checksum = zlib.crc32(self.alphas.alpha.detach().numpy().tobytes())
             trainer.ranks.check_same("the architecture's probabilities", checksum)
 
@@ -182,8 +180,8 @@ class GatedSearch(ABC):
         self.alphas.drop(decision, pick)
         self.trainer.drop(decision, pick)
 
-    def _log_architecture(self, number: int, index: int, found: dict[str, float], log: EventLog) -> None:
-        numbers = {"expected": self.expected(), "prices": self.costs.prices, "entropy": self.alphas.entropy()}
+    def _log_architecture(self, number: int, index: int, found: dict[str, Any], log: EventLog) -> None:
+        numbers = {"prices": self.costs.prices, "entropy": self.alphas.entropy()}
         log.append("architecture", step=index + 1, number=number, **found, **numbers)
         total = self.schedule.architecture_steps
         if number % max(1, total // SNAPSHOTS) == 0 or number + 1 == total:

@@ -82,11 +82,9 @@ class SampledSearch:
     def _weight_step(self, trainer: PathTrainer, index: int, log: EventLog) -> None:
         lr = self.options.schedule.rate(self.options.optimiser.lr, index, self.weight_steps)
         trainer.weight_step(index, self._random_path(index), lr)
-        loss, accuracy = trainer.means
-        if (index + 1) % trainer.batches.an_epoch == 0 or index + 1 == self.weight_steps:
-            log.append("epoch", step=index + 1, phase="warm-up", loss=loss, accuracy=accuracy, lr=lr)
-            trainer.sums = [0.0, 0.0, 0.0]
-        self._report(index, "warm-up", loss, accuracy)
+        means = trainer.means
+        trainer.log_epoch(log, index, self.weight_steps, "warm-up", lr)
+        self._report(index, "warm-up", *means)
 
     def _random_path(self, index: int) -> Picks:
         return draw_uniform(self.problem.candidates, stream(self.options.seed, "warm-up path", index))
