@@ -20,8 +20,8 @@ HEADLINE = "gradient"
 RANDOM_SEED = 0
 
 TRAINING_IMAGES, SEARCH_IMAGES = 50_000, 40_000
-BATCH, EPOCHS = 128, 20
-WARMUP_EPOCHS, SEARCH_EPOCHS, EVERY = 6, 12, 5
+BATCH, EPOCHS = 128, 12
+WARMUP_EPOCHS, SEARCH_EPOCHS, EVERY = 4, 8, 5
 """Random paths, then the search proper, with an architecture step after every fifth weight step."""
 REINFORCE_SAMPLES = 10
 """Networks an update."""
