@@ -44,13 +44,13 @@ from runtime.bench import cores
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.bench_turns import Timing, paired_ratio, take_turns
 from runtime.benchmark import latency, relative_error
-from runtime.bundle import link_runtime
 from runtime.device import fingerprint, host
 from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline
 from runtime.peers import PEERS
 from runtime.profiler import profile
 from runtime.records import Record, Records, best_of, fastest, key_of, read_pack, write_pack
 from runtime.tune import usable
+from runtime.tvm_libraries import link_runtime
 from runtime.workers import Worker, Workers
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,34 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 FLOAT_BITS = 32
+Kind = Literal["llvm", "c", "cuda"]
+"""Machine code of a processor, C source, code of an NVIDIA GPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A processor as the code generator sees it.
 
-    `cpu` and `triple` are LLVM's names, `features` LLVM's feature switches (`+avx512f`), `vector_bits` and
-    `registers` the width and the number of its vector registers, `l1_bytes` and `l2_bytes` the data
-    caches of one core, `threads` how many threads the generated code uses.
+    `cpu` and `triple` are LLVM's names, `features` LLVM's feature switches (`+avx512f`), `abi` its name of the
+    calling convention where a triple leaves that open. `vector_bits` and `registers` are the width and the number
+    of the vector registers, `l1_bytes` and `l2_bytes` the data caches of one core; `threads` is how many threads
+    the generated code uses. `arch` is the GPU's architecture (`sm_86`) where the kind is `cuda`; then the
+    processor is the host's.
     """
 
     name: str
     cpu: str
     triple: str
-    kind: str = "llvm"
+    kind: Kind = "llvm"
     features: tuple[str, ...] = ()
     threads: int = 1
     vector_bits: int = 128
     registers: int = 16
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
+    abi: str = ""
+    arch: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind != "llvm":
-            raise ValueError(f"target `{self.name}`: kind {self.kind!r} is not supported yet; use 'llvm'")
+        if self.kind not in get_args(Kind):
+            kinds = ", ".join(get_args(Kind))
+            raise ValueError(f"target `{self.name}`: no kind {self.kind!r} is known; there are {kinds}")
         if self.threads < 1:
             raise ValueError(f"target `{self.name}`: threads is {self.threads}, and must be at least 1")
         if self.vector_bits < FLOAT_BITS or self.vector_bits & (self.vector_bits - 1):
@@ -44,11 +51,27 @@ class Target:
         return self.vector_bits // FLOAT_BITS
 
     @property
+    def machine(self) -> str:
+        """The family of processors, as the system names it: `x86_64`, `aarch64`."""
+        return self.triple.partition("-")[0]
+
+    @property
     def key(self) -> str:
-        """The canonical text under which tuning records are kept: what changes the generated code."""
-        return json.dumps(
-            {"kind": self.kind, "cpu": self.cpu, "features": list(self.features), "threads": self.threads}
-        )
+        """The canonical text under which tuning records are kept: what changes the generated code.
+
+        LLVM's names of processors tell one family from another, but for the generic ones.
+        """
+        fields = {
+            "kind": self.kind,
+            "cpu": self.cpu,
+            "features": list(self.features),
+            "threads": self.threads,
+        }
+        if self.cpu == "generic":
+            fields["triple"] = self.triple
+        if self.arch:
+            fields["arch"] = self.arch
+        return json.dumps(fields)
 
     def to_json(self) -> dict[str, object]:
         """All fields by name, as JSON has them."""

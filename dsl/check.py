@@ -10,8 +10,9 @@ from dataclasses import replace
 from dsl import syntax
 from dsl.check_bodies import BodyChecker
 from dsl.diagnostic import Diagnostic, Note, in_order
+from dsl.known_targets import known_targets
 from dsl.limits import MAXIMUM_PROBLEMS
-from dsl.names import Globals, Local, Scope, globals_of
+from dsl.names import HOST, Globals, Local, Scope, globals_of
 from dsl.resolve import resolve_settings
 from dsl.signature import FUNCTIONS, Signature
 from dsl.source import Source, Span
@@ -125,7 +126,7 @@ def _hidden(file: syntax.File, operators: Mapping[str, Signature]) -> Iterator[D
             yield Diagnostic(
                 "E0104", f"`{item.name}` hides the {kind} of that name", span, "choose another name"
             )
-        if isinstance(item, syntax.Target) and item.name == "host":
+        if isinstance(item, syntax.Target) and item.name == HOST:
             yield Diagnostic(
                 "E0104", "`host` hides the built-in target of that name", span, "choose another name"
             )
@@ -229,18 +230,21 @@ class _Item:
         """Latency is of a target; nothing else is."""
         if cap.metric == "latency" and cap.target is None:
             targets = [target.name for target in self.file.select(syntax.Target)]
-            hint = f"write `on {targets[0] if targets else 'host'}`"
+            hint = f"write `on {targets[0] if targets else HOST}`"
             yield Diagnostic("E0143", "a latency is that of a target", cap.span, hint)
         elif cap.metric != "latency" and cap.target is not None:
             message = f"`{cap.metric}` is the same on every target"
             yield Diagnostic("E0143", message, cap.target_span or cap.span, f"remove `on {cap.target}`")
         elif cap.target is not None and not self._is_target(cap.target):
-            hint = did_you_mean(cap.target, self.known.targets) or _known("targets", self.known.targets)
+            names = {*self.known.targets, *known_targets()}
+            hint = did_you_mean(cap.target, names) or _known("targets", self.known.targets)
             message = f"no target is named `{cap.target}`"
             yield Diagnostic("E0101", message, cap.target_span or cap.span, hint)
 
     def _is_target(self, name: str) -> bool:
-        return name in self.known.targets or self.known.forgives(name.partition(".")[0])
+        if name in self.known.targets or self.known.forgives(name.partition(".")[0]):
+            return True
+        return name in known_targets()
 
 
 def _stray_units(space: syntax.Space) -> dict[int, tuple[syntax.Cap, Span]]:

@@ -11,7 +11,8 @@ from dsl.check_bodies import ATTRIBUTES
 from dsl.completion_settings import Suggestion, setting_suggestions
 from dsl.diagnostic import DiagnosticError
 from dsl.expected import keywords
-from dsl.names import BUILT_IN_TARGETS
+from dsl.known_targets import known_targets
+from dsl.names import HOST
 from dsl.outline import kind_at, kind_back, locals_of, open_call, opened
 from dsl.parser import fitting
 from dsl.signature import Signature, written
@@ -114,7 +115,8 @@ class _Place:
                 return
             case "ON":
                 yield from (
-                    Suggestion(each, "target") for each in sorted({*self.known.targets, *BUILT_IN_TARGETS})
+                    Suggestion(each, "target")
+                    for each in sorted({*self.known.targets, *known_targets(), HOST})
                 )
                 return
             case "SEARCH" | "TRAIN":

@@ -11,8 +11,8 @@ from dsl.source import Span
 from dsl.syntax import Block, Constant, File, Space, Target, Use
 
 Kind: TypeAlias = Literal["tensor", "value", "reference", "unknown"]
-BUILT_IN_TARGETS = ("host",)
-"""Targets that every file has: `host` is the machine Onepath runs on."""
+HOST = "host"
+"""The target that every file has: the machine Onepath runs on."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ def globals_of(file: File, operators: Mapping[str, Signature], lost: frozenset[s
     return Globals(
         {**blocks, **FUNCTIONS, **operators},
         {each.name: each.name_span or each.span for each in file.select(Constant)},
-        frozenset([*BUILT_IN_TARGETS, *(target.name for target in file.select(Target))]),
+        frozenset([HOST, *(target.name for target in file.select(Target))]),
         lost,
         {each.name: space.name for space in file.select(Space) for each in space.body.bindings},
         bool(file.select(Use)),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Set
 
 from dsl.expected import keywords
-from dsl.names import BUILT_IN_TARGETS
+from dsl.names import HOST
 from dsl.project import Project, path_of
 from dsl.references import Definition
 from dsl.source import Span
@@ -61,7 +61,7 @@ def _check_spelling(new: str, reserved: Set[str], definition: Definition) -> Non
         raise CannotRename(f"`{new}` is a keyword and cannot be a name")
     if definition.namespace == "value" and new in reserved:
         raise CannotRename(f"`{new}` is an operator or a function of the language")
-    if definition.namespace == "target" and new in BUILT_IN_TARGETS:
+    if definition.namespace == "target" and new == HOST:
         raise CannotRename(f"`{new}` is a built-in target")
 
 

@@ -209,14 +209,24 @@ class CapSetting:
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """A target. `trials` and `tune_budget` bound the tuning of one kernel and of all of them."""
+    """A target. `trials` and `tune_budget` bound the tuning of one kernel and of all of them.
+
+    `cores`, `clock_ghz`, `fma_units` and the caches are what is published of the processor, None where unknown.
+    """
 
     name: str
     kind: str = "llvm"
     cpu: str = "native"
     triple: str | None = None
     features: str | None = None
+    abi: str | None = None
+    arch: str | None = None
     threads: int = 1
+    cores: int | None = None
+    clock_ghz: float | None = None
+    fma_units: int | None = None
+    l1_kib: int | None = None
+    l2_kib: int | None = None
     latency_table: str | None = None
     trials: int | None = None
     tune_budget: float | None = None
@@ -274,7 +284,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a file; targets by name, `host` always among them."""
+    """All settings of a file; the targets that it declares by name, `host` always among them."""
 
     targets: dict[str, TargetSettings]
     searches: tuple[SearchSettings, ...]

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,10 +29,8 @@ from runtime.bundle_runner import manifest as checks
 from runtime.bundle_runner.manifest import SCHEMA
 from runtime.bundle_runner.source import runner_source
 from runtime.files import FileProblem, canonical_json, read_bytes, read_json, write_atomic, write_json
+from runtime.tvm_libraries import DISTRIBUTIONS, runtime_files
 
-RUNTIME_LIBRARIES = {"tvm_ffi": "libtvm_ffi.so", "tvm": "libtvm_runtime.so"}
-"""The package each library lies in, under `lib/`."""
-DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi")
 NetworkOutput = Literal["logits", "probabilities", "values"]
 """What the output is: scores of classes before and after softmax, or anything else."""
 
@@ -113,7 +110,7 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
         FileProblem: the model or TVM's runtime libraries are missing, or the place cannot be written.
     """
     contents = {"model.so": read_bytes(model), "runner.py": runner_source().encode()}
-    contents |= _runtime_files()
+    contents |= runtime_files(manifest.target.machine)
     files = {
         name: FileEntry(hashlib.sha256(data).hexdigest(), len(data))
         for name, data in sorted(contents.items())
@@ -149,44 +146,6 @@ def _swap(made: Path, folder: Path) -> None:
             folder, f"cannot be written ({problem.strerror})", "choose another folder"
         ) from None
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _runtime_files() -> dict[str, bytes]:
-    """TVM's runtime libraries and licences, by their names in a bundle."""
-    found = {}
-    for package, library in RUNTIME_LIBRARIES.items():
-        found[f"lib/{library}"] = read_bytes(
-            runtime_library(package), "install apache-tvm and apache-tvm-ffi"
-        )
-    for name in DISTRIBUTIONS:
-        distribution = importlib.metadata.distribution(name)
-        for file in distribution.files or ():
-            if "licenses" in file.parts:
-                found[f"lib/{file.name}-{name}"] = read_bytes(Path(str(distribution.locate_file(file))))
-    return found
-
-
-def runtime_library(package: str) -> Path:
-    """Where an installed package keeps its runtime library; the package is not imported.
-
-    Raises:
-        FileProblem: the package is not installed.
-    """
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise FileProblem(package, "is not installed", "install apache-tvm and apache-tvm-ffi")
-    return Path(found.origin).parent / "lib" / RUNTIME_LIBRARIES[package]
-
-
-def link_runtime(folder: Path) -> None:
-    """Links to TVM's installed runtime libraries where a bundle in this folder has its own.
-
-    Raises:
-        FileProblem: they are not installed.
-    """
-    (folder / "lib").mkdir()
-    for package, library in RUNTIME_LIBRARIES.items():
-        (folder / "lib" / library).symlink_to(runtime_library(package))
 
 
 def versions() -> dict[str, str]:
@@ -254,27 +213,3 @@ def run_bundle(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
         name = signal.Signals(-done.returncode).name
         return 2, done.stdout, f"{done.stderr}error: the bundle crashed with {name}; build it again\n"
     return done.returncode, done.stdout, done.stderr
-
-
-LINUX_FLAGS: Mapping[str, str] = {
-    "sse3": "pni", "ssse3": "ssse3", "sse4.1": "sse4_1", "sse4.2": "sse4_2", "sse4a": "sse4a", "popcnt": "popcnt",
-    "avx": "avx", "avx2": "avx2", "fma": "fma", "f16c": "f16c", "bmi": "bmi1", "bmi2": "bmi2", "lzcnt": "abm",
-    "movbe": "movbe", "adx": "adx", "gfni": "gfni", "vaes": "vaes", "vpclmulqdq": "vpclmulqdq",
-    "avxvnni": "avx_vnni", "avx512f": "avx512f", "avx512bw": "avx512bw", "avx512cd": "avx512cd",
-    "avx512dq": "avx512dq", "avx512vl": "avx512vl", "avx512bf16": "avx512_bf16", "avx512fp16": "avx512_fp16",
-    "avx512vnni": "avx512_vnni", "avx512vbmi": "avx512vbmi", "avx512vbmi2": "avx512_vbmi2",
-    "avx512bitalg": "avx512_bitalg", "avx512ifma": "avx512ifma", "avx512vpopcntdq": "avx512_vpopcntdq",
-    "neon": "asimd", "dotprod": "asimddp", "fullfp16": "asimdhp", "sve": "sve", "sve2": "sve2", "bf16": "bf16",
-    "i8mm": "i8mm", "lse": "atomics",
-}  # fmt: skip
-"""Linux's names of the features that LLVM may use in generated code, by LLVM's names."""
-
-
-def needed_features(llvm_features: Sequence[str], checked_here: bool = False) -> tuple[str, ...]:
-    """The processor flags that code with these LLVM features needs, as Linux names them.
-
-    `checked_here` says that the bundle's outputs were checked on this machine; what this processor lacks
-    was then not used (a virtual machine hides some features of the processor it is named for).
-    """
-    flags = {LINUX_FLAGS[name] for name in llvm_features if name in LINUX_FLAGS}
-    return tuple(sorted(flags & checks.cpu_features() if checked_here else flags))

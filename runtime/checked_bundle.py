@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from compiler.codegen.schedules.template import Schedule
-from compiler.codegen.tvm_api import processor_features
 from compiler.ir.graph import Network
 from compiler.passes.fuse import Plan
 from compiler.target import Target
+from runtime import device
 from runtime.bench import cores
 from runtime.bench_contender import Contender
 from runtime.benchmark import relative_error
-from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, needed_features, write_bundle
+from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, write_bundle
+from runtime.features import needed_flags
 from runtime.measure import compile_plan
+from runtime.targets import cannot_run
 
 Array = np.ndarray[Any, Any]
 UNCHANGED = ("identity", "dropout", "flatten")
@@ -54,7 +56,7 @@ class Reference:
 
 
 def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Reference) -> Bundle:
-    """Compile, check and write the bundle in `folder`.
+    """Compile, check and write the bundle in `folder`; code of another machine is written unchecked, and says so.
 
     Raises:
         WorkerFailed: it cannot be compiled.
@@ -65,8 +67,11 @@ def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Ref
     with TemporaryDirectory(prefix="onepath-") as scratch:
         model = Path(scratch) / "model.so"
         compile_plan(build.plan, build.weights, build.schedules, build.target, model)
-        trial = write_bundle(Path(scratch) / "bundle", model, manifest)
-        check = _check(trial, reference)
+        elsewhere = cannot_run(build.target)
+        if elsewhere is None:
+            check = _check(write_bundle(Path(scratch) / "bundle", model, manifest), reference)
+        else:
+            check = {"images": 0, "reason": f"not run here: {elsewhere}"}
         return write_bundle(folder, model, replace(manifest, numerical_check=check))
 
 
@@ -121,10 +126,17 @@ def torch_answers(network: Network, weights: Mapping[str, Any], inputs: Array) -
 
 
 def bundle_target(target: Target) -> BundleTarget:
-    """What the manifest says of the target; its code is checked on this machine before it is written."""
-    features = needed_features(sorted(processor_features(target.cpu, target.triple)), checked_here=True)
-    machine = target.triple.split("-")[0]
-    return BundleTarget(target.name, target.cpu, target.triple, machine, target.threads, features)
+    """What the manifest says of the target.
+
+    Code that this machine runs is checked before it is written; what this processor lacks was then not used (a
+    virtual machine hides some features of the processor it is named for).
+    """
+    features = needed_flags(target)
+    if cannot_run(target) is None:
+        features &= device.cpu_flags()
+    return BundleTarget(
+        target.name, target.cpu, target.triple, target.machine, target.threads, tuple(sorted(features))
+    )
 
 
 def output_kind(network: Network) -> NetworkOutput:

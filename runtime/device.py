@@ -7,13 +7,14 @@ import hashlib
 import os
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from compiler.codegen.tvm_api import known_processors, processor_features, system_processor
+from compiler.codegen.tvm_api import known_processors, system_processor
 from compiler.target import Target
+from runtime.features import features_of
 
 NOISY_SPREAD = 1.25
 """p90 / p50 of a known kernel beyond which a machine counts as noisy."""
@@ -80,6 +81,7 @@ def processor(
     name: str = "",
     features: tuple[str, ...] = (),
     caches: tuple[int, int] = (DEFAULT_L1, DEFAULT_L2),
+    abi: str = "",
 ) -> Target:
     """A target by LLVM's name of its processor.
 
@@ -87,20 +89,12 @@ def processor(
         UnknownProcessor: LLVM knows no such processor for that triple.
     """
     check_cpu(cpu, triple)
-    target = Target(name or cpu, cpu, triple, features=features, threads=threads)
-    bits, registers = _vectors(target)
-    return Target(
-        target.name,
-        cpu,
-        triple,
-        "llvm",
-        features,
-        threads,
-        bits,
-        registers,
-        l1_bytes=caches[0],
-        l2_bytes=caches[1],
+    l1, l2 = caches
+    target = Target(
+        name or cpu, cpu, triple, features=features, threads=threads, l1_bytes=l1, l2_bytes=l2, abi=abi
     )
+    bits, registers = _vectors(target)
+    return replace(target, vector_bits=bits, registers=registers)
 
 
 def check_cpu(cpu: str, triple: str) -> None:
@@ -117,15 +111,18 @@ def check_cpu(cpu: str, triple: str) -> None:
 
 
 def _vectors(target: Target) -> tuple[int, int]:
-    """Width in bits and number of the vector registers."""
-    if not target.triple.startswith(("x86_64", "i686")):
-        return 128, 32
-    features = set(processor_features(target.cpu, target.triple))
-    features -= {name[1:] for name in target.features if name.startswith("-")}
-    features |= {name[1:] for name in target.features if name.startswith("+")}
-    if "avx512f" in features and "avx512vl" in features:
-        return 512, 32
-    return (256, 16) if "avx" in features else (128, 16)
+    """Width in bits and number of the vector registers; a width of one value where there are none."""
+    features = features_of(target)
+    if target.machine in ("x86_64", "i686"):
+        if "avx512f" in features and "avx512vl" in features:
+            return 512, 32
+        return (256, 16) if "avx" in features else (128, 16)
+    if target.machine == "riscv64":
+        # Code for vectors of the least width that the V extension allows runs on wider ones, too.
+        return (128, 32) if "v" in features else (32, 32)
+    if target.machine.startswith("arm"):
+        return (128, 16) if "neon" in features else (32, 16)
+    return 128, 32
 
 
 def cores() -> list[int]:

@@ -13,13 +13,13 @@ from compiler.ir.graph import SpaceGraph
 from compiler.passes.pipeline import run_passes
 from dsl import syntax
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors
+from dsl.known_targets import known_settings, known_targets
+from dsl.names import HOST
 from dsl.parser import parse
 from dsl.resolve import resolve_settings
 from dsl.settings import SearchSettings, Settings, TargetSettings, TrainSettings
 from dsl.source import Source
 from dsl.suggest import did_you_mean, listed
-
-HOST = "host"
 
 
 class NoSuchPart(Exception):
@@ -88,16 +88,19 @@ def load_experiment(
 
 
 def target_named(settings: Settings, name: str) -> TargetSettings:
-    """The target of that name.
+    """The target of that name, declared by the file or known.
 
     Raises:
-        NoSuchPart: the file declares none; the message names those there are.
+        NoSuchPart: there is none; the message offers a near one.
+        TargetsFileProblem: the user's file of targets cannot be used.
     """
-    if name not in settings.targets:
+    found = settings.targets.get(name) or known_settings(name)
+    if found is None:
         known = [f"`{each}`" for each in settings.targets]
-        there = f"there are {listed(known, 'and')}" if len(known) > 1 else f"there is {known[0]}"
-        raise NoSuchPart(f"no target is named `{name}`; {there}")
-    return settings.targets[name]
+        there = f"the file has {listed(known, 'and')}, and `onepath targets` lists the known ones"
+        near = did_you_mean(name, [*settings.targets, *known_targets()])
+        raise NoSuchPart(f"no target is named `{name}`; {near or there}")
+    return found
 
 
 def host_settings(name: str | None = None, **given: object) -> TargetSettings:

@@ -22,11 +22,11 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.bench import cores as bench_cores
 from runtime.bench_contender import BenchProblem, Contender
-from runtime.bundle import link_runtime
 from runtime.console import Progress, Silent
 from runtime.measure import compile_plan, random_weights
 from runtime.price_kernels import PASSES, CannotPrice
 from runtime.price_log import Price
+from runtime.tvm_libraries import link_runtime
 from runtime.workers import WorkerFailed, Workers
 
 SAMPLES = 4

@@ -243,7 +243,6 @@ def answer(built: BuiltModel) -> dict[str, Any]:
         "target": manifest.target.name,
         "threads": manifest.target.threads,
         "kernels": len(built.plan.kernels),
-        "reference": check["reference"],
-        "max_relative_error": check["max_relative_error"],
+        **{name: check[name] for name in ("reference", "max_relative_error", "reason") if name in check},
         **({} if predicted is None else {"latency_predicted_ms": predicted}),
     }

@@ -21,7 +21,7 @@ from compiler.passes.fuse import Plan, fuse
 from compiler.pricing import space_kernels
 from runtime.architecture_file import read_architecture
 from runtime.console import Progress
-from runtime.experiment import Experiment, NoSuchPart
+from runtime.experiment import Experiment, NoSuchPart, target_named
 from runtime.files import sha256_file, write_atomic, write_json
 from runtime.run_folder import RunFolder
 from runtime.search_stage import (
@@ -118,9 +118,8 @@ class Run:
         """The target of the experiment, and those of the search's caps on latency."""
         caps = self.experiment.search.caps if self.experiment.search else ()
         names = [cap.target for cap in caps if cap.metric == "latency" and cap.target]
-        known = self.experiment.settings.targets
-        others = [known[name] for name in dict.fromkeys(names) if name != self.experiment.target.name]
-        return (self.experiment.target, *others)
+        others = [name for name in dict.fromkeys(names) if name != self.experiment.target.name]
+        return (self.experiment.target, *[target_named(self.experiment.settings, name) for name in others])
 
     def prices_file(self, target: TargetSettings | None = None) -> str:
         """The table that prices networks: the target's own from elsewhere, by its whole path, else the measured

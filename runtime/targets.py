@@ -1,24 +1,38 @@
-"""From a target as a file says it to a target as the code generator sees it."""
+"""From a target as a file says it to a target as the code generator sees it, checked against LLVM."""
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from compiler.codegen.tvm_api import known_features, system_processor
 from compiler.target import Target
 from dsl.settings import TargetSettings
 from runtime import device
+from runtime.features import needed_flags
 
 NATIVE = "native"
+KINDS = ("llvm", "cuda", "c")
+_SWITCH = re.compile(r"[+-][\w.-]+")
+_ARCH = re.compile(r"sm_\d{2,3}a?")
+MACHINES = ("x86_64", "aarch64", "armv7a", "riscv64")
+_TRIPLE = re.compile(r"[a-z0-9_]+(-[a-z0-9]+)?-(linux-[a-z0-9]+|apple-darwin[\d.]*)")
+PLAIN_BITS = 32
+"""Kernels in C have no vectors of their own: C has none, and compilers make them of plain loops."""
 
 
 class UnsupportedTarget(Exception):
-    """A target that this version cannot build for, or cannot measure on this machine."""
+    """A target that cannot be built for, or cannot be measured on this machine."""
 
 
 def resolve(settings: TargetSettings) -> Target:
-    """The target of settings; `cpu = "native"` is this machine's processor.
+    """The target of settings, this machine or another; `cpu = "native"` is this machine's processor.
 
     Raises:
-        UnsupportedTarget: its kind, triple or features are not supported yet, its times come from elsewhere, or
-            there are not so many cores.
+        UnsupportedTarget: LLVM knows no such triple or feature, its times come from elsewhere, its kind is none, or
+            there are not so many cores here.
         UnknownProcessor: LLVM does not know its processor.
     """
     if settings.latency_table is not None:
@@ -26,19 +40,125 @@ def resolve(settings: TargetSettings) -> Target:
             f"target `{settings.name}` has its times from `{settings.latency_table}`: `onepath cost`, `search`, "
             "`derive`, `train` and `export` work for it, but nothing is tuned, built or measured on it"
         )
-    if settings.features is not None:
-        raise UnsupportedTarget(f"target `{settings.name}`: `features` is not supported yet; leave it out")
-    if settings.kind != "llvm":
+    if settings.kind not in KINDS:
+        raise _problem(settings, f'kind "{settings.kind}" is not supported', near(settings.kind, KINDS))
+    triple = settings.triple or device.triple()
+    _check_triple(settings, triple)
+    switches = _switches(settings, triple)
+    target = _processor(settings, triple, switches)
+    if settings.kind == "c":
+        return replace(target, kind="c", vector_bits=PLAIN_BITS)
+    if settings.kind == "cuda":
+        return replace(target, kind="cuda", arch=_architecture(settings))
+    return target
+
+
+def here(settings: TargetSettings) -> Target:
+    """The target of settings, which this machine must be able to run: what is profiled, tuned or measured.
+
+    Raises:
+        UnsupportedTarget: it is another machine, or cannot be built for; the message says what can be done.
+        UnknownProcessor: LLVM does not know its processor.
+    """
+    target = resolve(settings)
+    reason = cannot_run(target)
+    if reason is not None:
         raise UnsupportedTarget(
-            f'target `{settings.name}`: kind "{settings.kind}" is not supported yet; use "llvm"'
+            f"target `{target.name}` cannot be measured on this machine: {reason}. Give it a `latency_table`, "
+            "or measure on such a device (`--device`); `build --trials 0` builds for it without measuring"
         )
-    if settings.triple is not None and settings.triple != device.triple():
-        other = f"building for {settings.triple} is not supported yet"
-        raise UnsupportedTarget(f"target `{settings.name}`: {other}; this machine is {device.triple()}")
-    try:
-        here = device.host(settings.threads, settings.name)
-    except ValueError as problem:
-        raise UnsupportedTarget(f"target `{settings.name}`: {problem}") from None
-    if settings.cpu in (NATIVE, here.cpu):
-        return here
-    return device.processor(settings.cpu, here.triple, threads=settings.threads, name=settings.name)
+    return target
+
+
+def cannot_run(target: Target) -> str | None:
+    """Why this machine does not run code of the target; None where it does."""
+    if target.kind == "cuda":
+        return "its kernels run on an NVIDIA GPU"
+    if target.kind == "c":
+        return "it is C source"
+    if _system(target.triple) != _system(device.triple()):
+        return f"it is {target.triple}, and this is {device.triple()}"
+    flags = device.cpu_flags()
+    lacking = sorted(needed_flags(target) - flags) if flags else []
+    # A virtual machine hides features of its own processor that its code does without.
+    if lacking and target.cpu != system_processor():
+        return f"this processor lacks {', '.join(lacking)}"
+    return None
+
+
+def _system(triple: str) -> tuple[str, bool]:
+    return triple.partition("-")[0], "linux" in triple
+
+
+def _check_triple(settings: TargetSettings, triple: str) -> None:
+    """Refuse what is no triple of a machine that code is generated for: LLVM crashes of some."""
+    machine = triple.partition("-")[0]
+    if machine not in MACHINES and triple != device.triple():
+        raise _problem(
+            settings,
+            f"no code is generated for the triple `{triple}`; it begins with {', '.join(MACHINES)}",
+            near(machine, MACHINES),
+        )
+    if not _TRIPLE.fullmatch(triple):
+        raise _problem(settings, f"`{triple}` is no triple; write it as in `aarch64-unknown-linux-gnu`")
+
+
+def _processor(settings: TargetSettings, triple: str, switches: tuple[str, ...]) -> Target:
+    own = device.triple()
+    if triple == own:
+        try:
+            host = device.host(settings.threads, settings.name)
+        except ValueError as problem:
+            raise UnsupportedTarget(f"target `{settings.name}`: {problem}") from None
+        if settings.cpu in (NATIVE, host.cpu) and not switches:
+            return _described(host, settings)
+        cpu = host.cpu if settings.cpu == NATIVE else settings.cpu
+        switches = (*(host.features if cpu == host.cpu else ()), *switches)
+    else:
+        cpu = settings.cpu
+        if cpu == NATIVE:
+            raise _problem(settings, f"`cpu` must be given for {triple}: this machine is {own}")
+    made = device.processor(
+        cpu, triple, threads=settings.threads, name=settings.name, features=switches, abi=settings.abi or ""
+    )
+    return _described(made, settings)
+
+
+def _described(target: Target, settings: TargetSettings) -> Target:
+    """The target with the caches that its settings state."""
+    l1 = target.l1_bytes if settings.l1_kib is None else 1024 * settings.l1_kib
+    l2 = target.l2_bytes if settings.l2_kib is None else 1024 * settings.l2_kib
+    return replace(target, l1_bytes=l1, l2_bytes=l2)
+
+
+def _switches(settings: TargetSettings, triple: str) -> tuple[str, ...]:
+    """The feature switches, each known to LLVM."""
+    switches = tuple(part.strip() for part in (settings.features or "").split(",") if part.strip())
+    for switch in switches:
+        if not _SWITCH.fullmatch(switch):
+            raise _problem(
+                settings, f"`{switch}` in `features` switches nothing; write `+avx2` or `-avx512f`"
+            )
+    names = {switch[1:] for switch in switches}
+    unknown = sorted(names - known_features(triple)) if names else []
+    if unknown:
+        hint = near(unknown[0], known_features(triple))
+        raise _problem(settings, f"LLVM knows no feature `{unknown[0]}` for {triple}", hint)
+    return switches
+
+
+def _architecture(settings: TargetSettings) -> str:
+    if settings.arch is None or not _ARCH.fullmatch(settings.arch):
+        given = "is missing" if settings.arch is None else f'"{settings.arch}" is none'
+        raise _problem(settings, f"the `arch` of its GPU {given}; write it as in `sm_86`")
+    return settings.arch
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Names like this one, as a hint; empty where none is like it."""
+    found = difflib.get_close_matches(name, sorted(known), 3)
+    return f"did you mean {', '.join(f'`{each}`' for each in found)}?" if found else ""
+
+
+def _problem(settings: TargetSettings, message: str, hint: str = "") -> UnsupportedTarget:
+    return UnsupportedTarget(f"target `{settings.name}`: {message}" + (f"; {hint}" if hint else ""))

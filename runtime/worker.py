@@ -30,6 +30,7 @@ from compiler.target import Target
 from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
 from runtime.files import read_tensors
+from runtime.linker import link_for
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -189,7 +190,7 @@ def _lowered(request: Request, timed: bool) -> tuple[Any, Target]:
 def _compile(request: Request) -> Answer:
     """Write the network as a shared library that exports `main`."""
     lowered, target = _lowered(request, timed=False)
-    tvm_api.export(compile_network(lowered, target), request["path"])
+    tvm_api.export(compile_network(lowered, target), request["path"], link_for(target))
     return {"workspace_bytes": 4 * lowered.workspace, "constant_bytes": 4 * lowered.constants.size}
 
 

@@ -6,6 +6,7 @@ target is a dictionary, buffers are variables and parameters of a function thems
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
     "cpu",
     "export",
     "ir",
+    "known_features",
     "known_processors",
     "load_main",
     "lower_relax",
@@ -68,9 +70,9 @@ def version() -> str:
 
 
 def tvm_target(target: Target, level: int = OPTIMIZATION) -> Any:
-    """The target as TVM takes it; the triple is always set, since the default is a conda triple."""
+    """The processor of a target as TVM takes it; the triple is always set, since the default is a conda triple."""
     fields: dict[str, Any] = {
-        "kind": target.kind,
+        "kind": "llvm",
         "mcpu": target.cpu,
         "mtriple": target.triple,
         "num-cores": target.threads,
@@ -78,13 +80,20 @@ def tvm_target(target: Target, level: int = OPTIMIZATION) -> Any:
     }
     if target.features:
         fields["mattr"] = list(target.features)
+    if target.abi:
+        fields["mabi"] = target.abi
     return tvm.target.Target(fields)
 
 
 def known_processors(triple: str) -> list[str]:
-    """LLVM's names of the processors of a triple."""
+    """LLVM's names of the processors of a triple, whose first part it must know: LLVM crashes of another."""
     target = tvm.target.Target({"kind": "llvm", "mtriple": triple})
     return [str(name) for name in llvm.llvm_get_cpu_archlist(target)]
+
+
+def known_features(triple: str) -> frozenset[str]:
+    """LLVM's names of the features that some processor of a triple has."""
+    return frozenset().union(*(processor_features(cpu, triple) for cpu in known_processors(triple)))
 
 
 def processor_features(cpu: str, triple: str) -> frozenset[str]:
@@ -172,10 +181,21 @@ def main_of(executable: Any) -> Any:
     return relax.VirtualMachine(executable, tvm.cpu())["main"]
 
 
-def export(executable: Any, path: str, *, compiler: str | None = None) -> None:
-    """Link a compiled module into a shared library with the system's C++ compiler.
+Link = Callable[[str, list[str]], None]
+"""Makes a shared library, the first argument, of object files."""
+
+
+def export(executable: Any, path: str, link: Link | None = None) -> None:
+    """Link a compiled module into a shared library, by the system's own C++ compiler unless told otherwise.
 
     Raises:
         RuntimeError: there is no compiler, or it fails; the message is the compiler's.
     """
-    executable.export_library(path, **({"cc": compiler} if compiler else {}))
+    if link is None:
+        executable.export_library(path)
+        return
+
+    def make(output: str, objects: list[str], **_: Any) -> None:
+        link(output, list(objects))
+
+    executable.export_library(path, fcompile=make)

@@ -12,7 +12,7 @@ from compiler.inspection import Focus, Sight, focus_on, focus_on_name, inspect
 from compiler.ir.expression import show
 from dsl import syntax
 from dsl.references import Definition, Foreign, Names, Occurrence, enclosing
-from dsl.schema import described
+from dsl.schema_text import described
 from dsl.signature import FUNCTIONS
 from dsl.source import Span
 from dsl.units import METRICS, UNITS

@@ -9,7 +9,7 @@ import pytest
 
 from dsl.format import format_source
 from dsl.parser import parsed
-from dsl.schema import markdown
+from dsl.schema_text import markdown
 from dsl.source import Source
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "language.md").read_text(encoding="utf-8")
@@ -25,5 +25,5 @@ def test_examples(number: int) -> None:
 
 def test_settings() -> None:
     assert PAGE.endswith("## Settings\n\n" + markdown()), (
-        "write the page's settings anew from dsl.schema.markdown()"
+        "write the page's settings anew from dsl.schema_text.markdown()"
     )

@@ -1,0 +1,118 @@
+"""The compiler that links for a target: the system's own, a cross compiler of the distribution, or Zig's."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler.codegen.tvm_api import Link
+from compiler.target import Target
+
+LINK_S = 300.0
+OWN = ("cc", "gcc", "clang")
+_GNU = {
+    "x86_64": "x86_64-linux-gnu",
+    "aarch64": "aarch64-linux-gnu",
+    "armv7a": "arm-linux-gnueabihf",
+    "riscv64": "riscv64-linux-gnu",
+}
+"""Debian's names of the systems that its cross compilers build for; each begins the compiler's name."""
+_ZIG = {
+    "x86_64": "x86_64-linux-gnu",
+    "aarch64": "aarch64-linux-gnu",
+    "armv7a": "arm-linux-gnueabihf",
+    "riscv64": "riscv64-linux-gnu",
+}
+"""Zig's names of the same."""
+
+
+class NoCompiler(Exception):
+    """No compiler for a target is installed; the message says which would do."""
+
+
+class LinkFailed(RuntimeError):
+    """A compiler that failed; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A C compiler for a target, as the words of its command. `is_zig` says that it is Zig's clang."""
+
+    command: tuple[str, ...]
+    is_zig: bool = False
+
+    def run(self, arguments: Sequence[str]) -> None:
+        """Compile or link.
+
+        Raises:
+            LinkFailed: it failed or took too long; the message is the compiler's.
+        """
+        command = [*self.command, *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LINK_S)
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            raise LinkFailed(f"{' '.join(self.command)}: {problem}") from None
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip()
+            raise LinkFailed(f"{' '.join(self.command)} ended with status {done.returncode}: {said[-2000:]}")
+
+    def share(self, output: str, objects: list[str]) -> None:
+        """Link objects into a shared library."""
+        self.run(["-shared", "-fPIC", "-o", output, *objects])
+
+
+def compiler_for(target: Target) -> Compiler:
+    """The C compiler for a target.
+
+    Raises:
+        NoCompiler: none is installed; the message says which would do.
+    """
+    if is_own(target):
+        own = next((name for name in (os.environ.get("CC", ""), *OWN) if name and shutil.which(name)), None)
+        if own is not None:
+            return Compiler((own,))
+    elif cross := cross_compiler(target.machine):
+        return Compiler((cross,))
+    if target.machine in _ZIG and has_zig():
+        return Compiler((sys.executable, "-m", "ziglang", "cc", "-target", _ZIG[target.machine]), is_zig=True)
+    raise NoCompiler(f"there is no C compiler for {target.triple}; {way_out(target.machine)}")
+
+
+def link_for(target: Target) -> Link | None:
+    """How code of a target becomes a shared library; None for this machine's own, which needs nothing special.
+
+    Raises:
+        NoCompiler: no compiler for the target is installed.
+    """
+    return None if is_own(target) else compiler_for(target).share
+
+
+def is_own(target: Target) -> bool:
+    """Whether a target is of this machine's family and system."""
+    return target.machine == platform.machine() and ("linux" in target.triple) == sys.platform.startswith(
+        "linux"
+    )
+
+
+def cross_compiler(machine: str) -> str | None:
+    """The distribution's cross compiler for a machine, where it is installed."""
+    prefix = _GNU.get(machine)
+    found = [f"{prefix}-{name}" for name in ("gcc", "g++")] if prefix else []
+    return next((name for name in found if shutil.which(name)), None)
+
+
+def has_zig() -> bool:
+    """Whether Zig's compiler is installed as a Python package."""
+    return importlib.util.find_spec("ziglang") is not None
+
+
+def way_out(machine: str) -> str:
+    """What to install to link for a machine."""
+    debian = f"apt-get install g++-{_GNU.get(machine, machine)}"
+    return f"install one ({debian}), or without root `pip install 'onepath[cross]'`, which brings Zig's"
