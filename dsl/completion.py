@@ -114,10 +114,9 @@ class _Place:
                 yield from self._attributes()
                 return
             case "ON":
-                yield from (
-                    Suggestion(each, "target")
-                    for each in sorted({*self.known.targets, *known_targets(), HOST})
-                )
+                own = sorted({*self.known.targets, HOST})
+                names = dict.fromkeys([*own, *sorted(known_targets())])
+                yield from (Suggestion(each, "target") for each in names)
                 return
             case "SEARCH" | "TRAIN":
                 yield from (Suggestion(each, "space") for each in self.known.spaces)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _value(value: Any, span: Span) -> syntax.Expr:
             return syntax.Bool(value, span=span)
         case int():
             return syntax.Number(value, span=span)
-        case float():
+        case float() if isfinite(value):
             return syntax.Number(Fraction(repr(value)), span=span)
         case str():
             return syntax.String(value, span=span)

@@ -42,7 +42,7 @@ def resolve_settings(file: syntax.File) -> tuple[Settings, list[Diagnostic]]:
 def _target(node: syntax.Target, report: Report) -> TargetSettings:
     """A target; one that is `like` a known one takes what it does not say from that."""
     values = values_of(TARGET, node.settings, "a target", report)
-    like = values.pop("like", None)
+    like = values.get("like")
     base = TargetSettings(node.name) if like in (None, HOST) else known_settings(like)
     if base is None:
         place = next(each.value.span for each in node.settings if each.name == "like")

@@ -9,9 +9,9 @@ from dsl.schema import CALLS, SECTIONS, Key
 
 
 def default_of(make: type[Any], key: str) -> Any:
-    """The default of a field, None where it has none, or the setting is no field."""
-    default = next((each.default for each in fields(make) if each.name == key), None)
-    return None if default is MISSING else default
+    """The default of a field, None where it has none."""
+    field = next(each for each in fields(make) if each.name == key)
+    return None if field.default is MISSING else field.default
 
 
 def markdown() -> str:

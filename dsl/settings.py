@@ -211,10 +211,12 @@ class CapSetting:
 class TargetSettings:
     """A target. `trials` and `tune_budget` bound the tuning of one kernel and of all of them.
 
+    `like` is the known target that it takes what it does not say from.
     `cores`, `clock_ghz`, `fma_units` and the caches are what is published of the processor, None where unknown.
     """
 
     name: str
+    like: str | None = None
     kind: str = "llvm"
     cpu: str = "native"
     triple: str | None = None

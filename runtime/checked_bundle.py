@@ -20,6 +20,7 @@ from runtime.bench_contender import Contender
 from runtime.benchmark import relative_error
 from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, write_bundle
 from runtime.features import needed_flags
+from runtime.linker import link_for
 from runtime.measure import compile_plan
 from runtime.targets import cannot_run
 
@@ -59,11 +60,13 @@ def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Ref
     """Compile, check and write the bundle in `folder`; code of another machine is written unchecked, and says so.
 
     Raises:
+        NoCompiler: nothing here links for the target.
         WorkerFailed: it cannot be compiled.
         BenchProblem: it cannot be run.
         WrongAnswers: it disagrees with the reference; nothing is written.
         FileProblem: the place cannot be written.
     """
+    link_for(build.target)
     with TemporaryDirectory(prefix="onepath-") as scratch:
         model = Path(scratch) / "model.so"
         compile_plan(build.plan, build.weights, build.schedules, build.target, model)

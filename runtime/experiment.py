@@ -69,7 +69,7 @@ def load_experiment(
         SeveralInputs: the space takes more than a data set has.
     """
     analysis = examine(source)
-    file = analysis.sound()
+    file = _declared(analysis.sound(), _asked_for(analysis.sound(), target))
     for text in overrides:
         file = override(file, text)
     settings, found = resolve_settings(file)
@@ -103,14 +103,29 @@ def target_named(settings: Settings, name: str) -> TargetSettings:
     return found
 
 
+def target_of(source: Source, name: str) -> TargetSettings:
+    """The target of that name in a file, or a known one.
+
+    Raises:
+        DiagnosticError: the file has errors.
+        NoSuchPart: it is neither.
+    """
+    settings, found = resolve_settings(examine(source).sound())
+    if has_errors(found):
+        raise DiagnosticError(found)
+    return target_named(settings, name)
+
+
 def host_settings(name: str | None = None, **given: object) -> TargetSettings:
-    """The built-in target without a file, with some of its settings as they would be written; None leaves one out.
+    """The built-in target or a known one, without a file, with some settings as they would be written.
+
+    A setting that is None is left out.
 
     Raises:
         DiagnosticError: a setting has no such value.
         NoSuchPart: it has another name.
     """
-    file = syntax.File((), span=Source("--set", "").span(0, 0))
+    file = _declared(syntax.File((), span=Source("--set", "").span(0, 0)), [name or HOST])
     for setting, value in given.items():
         if value is not None:
             file = override(file, f"target.{setting} = {value}")
@@ -118,6 +133,24 @@ def host_settings(name: str | None = None, **given: object) -> TargetSettings:
     if has_errors(found):
         raise DiagnosticError(found)
     return target_named(settings, name or HOST)
+
+
+def _declared(file: syntax.File, names: Sequence[str]) -> syntax.File:
+    """The file with a section for each built-in or known target among the names, so that `--set` reaches it."""
+    there = {target.name for target in file.select(syntax.Target)}
+    span = Source("--set", "").span(0, 0)
+    added = []
+    for name in dict.fromkeys(names):
+        if name not in there and (name == HOST or known_settings(name) is not None):
+            like = syntax.Setting("like", syntax.String(name, span=span), span=span, name_span=span)
+            added.append(syntax.Target(name, () if name == HOST else (like,), span=span, name_span=span))
+    return replace(file, items=(*file.items, *added))
+
+
+def _asked_for(file: syntax.File, target: str | None) -> list[str]:
+    """The targets that a run of the file is about: the one named, those of caps, and this machine."""
+    caps = [cap.target for search in file.select(syntax.Search) for cap in search.caps if cap.target]
+    return [*([target] if target else []), *caps, HOST]
 
 
 def _search(settings: Settings, name: str | None, space: str | None) -> SearchSettings | None:
@@ -147,7 +180,7 @@ def override(file: syntax.File, text: str) -> syntax.File:
     """The file with one setting replaced: `epochs=2`, `train.epochs=2`, `latency <= 2 ms on host`.
 
     Without a section it goes to every search and recipe that has such a setting; `target.` means every
-    target, the built-in `host` too.
+    target of the file.
 
     Raises:
         DiagnosticError: the text is no setting.
@@ -159,20 +192,11 @@ def override(file: syntax.File, text: str) -> syntax.File:
     statement = _statement(assignment)
     if isinstance(statement, syntax.Cap) and section not in (None, "search"):
         raise NoSuchPart(f"--set {text}: only a search has caps; leave `{section}.` out")
-    items = [_with(item, statement, section) for item in _with_host(file.items, section)]
-    if all(new is old for new, old in zip(items, file.items, strict=False)) and section != "target":
+    items = [_with(item, statement, section) for item in file.items]
+    if all(new is old for new, old in zip(items, file.items, strict=True)):
         where = f"a `{section}` section" if section else "a search or recipe"
         raise NoSuchPart(f"--set {text}: the file has no {where} that takes it")
     return replace(file, items=tuple(items))
-
-
-def _with_host(items: Sequence[syntax.Item], section: str | None) -> Sequence[syntax.Item]:
-    """The items, with the built-in target among them where targets are meant."""
-    names = {item.name for item in items if isinstance(item, syntax.Target)}
-    if section != "target" or HOST in names:
-        return items
-    span = Source("--set", "").span(0, 0)
-    return (*items, syntax.Target(HOST, (), span=span, name_span=span))
 
 
 def _statement(assignment: str) -> syntax.Setting | syntax.Cap:

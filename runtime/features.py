@@ -29,5 +29,7 @@ def features_of(target: Target) -> frozenset[str]:
 
 
 def needed_flags(target: Target) -> frozenset[str]:
-    """The processor flags that code of a target needs, as Linux names them."""
+    """The processor flags that code of a target needs, as Linux names them; none of C source."""
+    if target.kind == "c":
+        return frozenset()
     return frozenset(LINUX_FLAGS[name] for name in features_of(target) if name in LINUX_FLAGS)

@@ -44,10 +44,12 @@ def resolve(settings: TargetSettings) -> Target:
         raise _problem(settings, f'kind "{settings.kind}" is not supported', near(settings.kind, KINDS))
     triple = settings.triple or device.triple()
     _check_triple(settings, triple)
-    switches = _switches(settings, triple)
-    target = _processor(settings, triple, switches)
     if settings.kind == "c":
-        return replace(target, kind="c", vector_bits=PLAIN_BITS)
+        plain = Target(
+            settings.name, "c", triple, "c", threads=settings.threads, vector_bits=PLAIN_BITS, registers=16
+        )
+        return _described(plain, settings)
+    target = _processor(settings, triple, _switches(settings, triple))
     if settings.kind == "cuda":
         return replace(target, kind="cuda", arch=_architecture(settings))
     return target
@@ -83,6 +85,8 @@ def cannot_run(target: Target) -> str | None:
     # A virtual machine hides features of its own processor that its code does without.
     if lacking and target.cpu != system_processor():
         return f"this processor lacks {', '.join(lacking)}"
+    if target.threads > len(device.cores()):
+        return f"it takes {target.threads} threads, and this process has {len(device.cores())} cores"
     return None
 
 
@@ -104,20 +108,17 @@ def _check_triple(settings: TargetSettings, triple: str) -> None:
 
 
 def _processor(settings: TargetSettings, triple: str, switches: tuple[str, ...]) -> Target:
-    own = device.triple()
-    if triple == own:
+    own, cpu = device.triple(), settings.cpu
+    if triple != own and cpu == NATIVE:
+        raise _problem(settings, f"`cpu` must be given for {triple}: this machine is {own}")
+    is_host = triple == own and cpu in (NATIVE, system_processor())
+    if is_host and not switches:
         try:
-            host = device.host(settings.threads, settings.name)
+            return _described(device.host(settings.threads, settings.name), settings)
         except ValueError as problem:
             raise UnsupportedTarget(f"target `{settings.name}`: {problem}") from None
-        if settings.cpu in (NATIVE, host.cpu) and not switches:
-            return _described(host, settings)
-        cpu = host.cpu if settings.cpu == NATIVE else settings.cpu
-        switches = (*(host.features if cpu == host.cpu else ()), *switches)
-    else:
-        cpu = settings.cpu
-        if cpu == NATIVE:
-            raise _problem(settings, f"`cpu` must be given for {triple}: this machine is {own}")
+    if is_host:
+        cpu, switches = system_processor(), (*device.host().features, *switches)
     made = device.processor(
         cpu, triple, threads=settings.threads, name=settings.name, features=switches, abi=settings.abi or ""
     )

@@ -21,6 +21,7 @@ from runtime.cli import (
     records,
     spaces,
     tables,
+    targets,
 )
 from runtime.cli.common import flush_output
 
@@ -71,6 +72,7 @@ app.add_typer(architectures.app, name="arch")
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(records.app, name="records")
 app.add_typer(tables.app, name="table")
+app.add_typer(targets.app, name="targets")
 
 
 def main() -> None:

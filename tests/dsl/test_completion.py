@@ -8,6 +8,7 @@ import pytest
 
 from dsl.check_bodies import ATTRIBUTES
 from dsl.completion import Known, complete
+from dsl.known_targets import known_targets
 from dsl.schema import SECTIONS
 from dsl.signature import FUNCTIONS, Parameter, Signature
 from dsl.source import Source
@@ -51,12 +52,12 @@ def labels(text: str, kind: str | None = None) -> list[str]:
         ("search |", ["mobile"]),
         ("train mo|", ["mobile"]),
         ("search s { latency <= 8| }", list(UNITS["time"])),
-        ("search s { latency <= 8 ms on |", ["host", "laptop", "lib.phone"]),
+        ("search s { latency <= 8 ms on |", ["host", "laptop", "lib.phone", *sorted(known_targets())]),
         ("search s { latency <= 8 ms on lib.|", ["phone"]),
         ("target t { tune_budget = 90|", list(UNITS["time"])),
         ("space s { require |", list(METRICS)),
         ("target t { | }", KEYS["target"]),
-        ('target t { kind = "llvm"\n | }', KEYS["target"][1:]),
+        ('target t { kind = "llvm"\n | }', [key for key in KEYS["target"] if key != "kind"]),
         ("search s { strategy = | }", ["gradient", "reinforce", "evolution", "random"]),
         ("search s { strategy = gradient(|) }", ["update", "every", "delay", "lr", "entropy", "explore"]),
         ("search s { strategy = gradient(lr = 1, |) }", ["update", "every", "delay", "entropy", "explore"]),
