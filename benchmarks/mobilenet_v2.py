@@ -29,7 +29,7 @@ import torch
 
 from compiler.architecture import only
 from compiler.codegen.from_onnx import from_onnx
-from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules import default_schedules
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.derive import derive
 from compiler.frontend import space_of
@@ -191,7 +191,7 @@ def chain_prices(
 def _compile_untuned(network: Network, target: Target, folder: Path, worker: Worker) -> None:
     """Compile the network with our default schedules, and as TVM does where nobody tells it how."""
     ours, theirs = (folder / f"{name}.so" for name in UNTUNED)
-    defaults = {name: candidates(kernel, target)[0] for name, kernel in network.plan.kernels.items()}
+    defaults = default_schedules(network.plan.kernels, target)
     compile_plan(network.plan, network.weights, defaults, target, ours, worker)
     compile_untuned(network.plan, network.weights, target, theirs, worker)
 

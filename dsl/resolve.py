@@ -45,6 +45,7 @@ def _target(node: syntax.Target, report: Report) -> TargetSettings:
     like = values.get("like")
     base = TargetSettings(node.name) if like in (None, HOST) else known_settings(like)
     if base is None:
+        assert like is not None
         place = next(each.value.span for each in node.settings if each.name == "like")
         hint = did_you_mean(like, known_targets()) or "`onepath targets` lists the known ones"
         report(Diagnostic("E0407", f"no known target is named `{like}`", place, hint))

@@ -113,7 +113,16 @@ def _build(run: Run) -> Payload:
         "bundle": str(bundle.folder),
         "bytes": bundle.size_bytes,
         "target": bundle.manifest.target.name,
-        "max_relative_error": bundle.manifest.numerical_check["max_relative_error"],
+        **checked(bundle.manifest.numerical_check),
+    }
+
+
+def checked(numerical_check: Mapping[str, Any]) -> Payload:
+    """What a build says of its numerical check: the error against the reference, or why there was none."""
+    return {
+        name: numerical_check[name]
+        for name in ("reference", "max_relative_error", "reason")
+        if name in numerical_check
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from compiler.architecture import to_json
+from compiler.codegen.schedules import default_schedules
 from compiler.counting import Counter
 from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
@@ -63,20 +64,25 @@ def _reference(run: Run, images: Array) -> Array:
 # Bundle
 
 
-def assemble(run: Run, plan: Plan, weights: Weights, table: LatencyTable) -> Bundle:
-    """Compile the plan with the table's schedules, check it against PyTorch and write the bundle.
+def assemble(run: Run, plan: Plan, weights: Weights, table: LatencyTable | None) -> Bundle:
+    """Compile the kernels with the table's schedules, check them against PyTorch and write the bundle.
+
+    Without a table every kernel has its default schedule.
 
     Raises:
         WorkerFailed: it cannot be compiled.
         WrongAnswers: it disagrees with the trained network; nothing is written.
     """
     images, _ = _inputs(run, run.data.validation, CHECK_IMAGES)
-    build = Build(plan, weights, table.schedules, run.target)
+    if table is None:
+        build = Build(plan, weights, default_schedules(plan.kernels, run.target), run.target)
+    else:
+        build = Build(table.joined(plan), weights, table.schedules, run.target)
     reference = Reference("torch", images, _reference(run, images))
     return write_checked(run.folder / "bundle", build, _manifest(run, table), reference)
 
 
-def _manifest(run: Run, table: LatencyTable) -> Manifest:
+def _manifest(run: Run, table: LatencyTable | None) -> Manifest:
     network = run.network()
     described = run.data.preprocessing.describe()
     labels = tuple(described.pop("labels"))
@@ -93,7 +99,7 @@ def _manifest(run: Run, table: LatencyTable) -> Manifest:
             "source_sha256": run.sha("source.space"),
             "overrides": list(run.experiment.overrides),
             "model_sha256": run.sha(MODEL),
-            "records": table.records,
+            "records": table.records if table else "",
             "seed": run.experiment.search.seed if run.experiment.search else None,
         },
     )

@@ -22,6 +22,7 @@ import platformdirs
 import psutil
 
 from runtime.files import FileProblem, write_atomic
+from runtime.linker import CROSS_MACHINES, cross_compiler, emulator, has_zig, way_out
 
 PYTHON = (3, 11)
 TVM = "0.27."
@@ -107,6 +108,22 @@ def _compiler() -> Iterator[Finding]:
         except (subprocess.SubprocessError, OSError) as problem:
             way_out = "install its standard library (apt-get install g++)"
             yield Finding("C++ compiler", State.FAIL, f"{name} links no shared library ({problem})", way_out)
+
+
+def _cross() -> Iterator[Finding]:
+    """What links for other machines, and what runs their code here: needed by cross targets alone."""
+    for machine in CROSS_MACHINES:
+        if machine == platform.machine():
+            continue
+        compiler = cross_compiler(machine) or ("Zig" if has_zig() else None)
+        name = f"building for {machine}"
+        if compiler is None:
+            yield Finding(name, State.OK, "not possible: no compiler links for it", way_out(machine))
+            continue
+        runs = emulator(machine)
+        way = "" if runs else "to check what is built, apt-get install qemu-user-static"
+        found = f"{compiler}, " + (f"checked by {runs}" if runs else "and nothing here runs its code")
+        yield Finding(name, State.OK, found, way)
 
 
 def _version(distribution: str) -> str | None:
@@ -243,5 +260,15 @@ def _user_folders() -> Iterator[Finding]:
             yield Finding(name, State.FAIL, str(problem).partition(";")[0], way_out)
 
 
-CHECKS: tuple[Check, ...] = (_python, _compiler, _tvm, _torch, _onnxruntime, _memory, _disk, _user_folders)
+CHECKS: tuple[Check, ...] = (
+    _python,
+    _compiler,
+    _cross,
+    _tvm,
+    _torch,
+    _onnxruntime,
+    _memory,
+    _disk,
+    _user_folders,
+)
 """Everything that is looked at, in the order of the answer."""

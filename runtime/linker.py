@@ -10,9 +10,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from compiler.codegen.tvm_api import Link
 from compiler.target import Target
+
+if TYPE_CHECKING:
+    from compiler.codegen.tvm_api import Link
 
 LINK_S = 300.0
 OWN = ("cc", "gcc", "clang")
@@ -22,14 +25,12 @@ _GNU = {
     "armv7a": "arm-linux-gnueabihf",
     "riscv64": "riscv64-linux-gnu",
 }
-"""Debian's names of the systems that its cross compilers build for; each begins the compiler's name."""
-_ZIG = {
-    "x86_64": "x86_64-linux-gnu",
-    "aarch64": "aarch64-linux-gnu",
-    "armv7a": "arm-linux-gnueabihf",
-    "riscv64": "riscv64-linux-gnu",
-}
-"""Zig's names of the same."""
+"""Debian's names of the systems that its cross compilers build for, each the beginning of the compiler's name; Zig's
+names are the same."""
+
+
+CROSS_MACHINES = tuple(_GNU)
+"""Machines that code is generated and linked for."""
 
 
 class NoCompiler(Exception):
@@ -79,8 +80,8 @@ def compiler_for(target: Target) -> Compiler:
             return Compiler((own,))
     elif cross := cross_compiler(target.machine):
         return Compiler((cross,))
-    if target.machine in _ZIG and has_zig():
-        return Compiler((sys.executable, "-m", "ziglang", "cc", "-target", _ZIG[target.machine]), is_zig=True)
+    if target.machine in _GNU and has_zig():
+        return Compiler((sys.executable, "-m", "ziglang", "cc", "-target", _GNU[target.machine]), is_zig=True)
     raise NoCompiler(f"there is no C compiler for {target.triple}; {way_out(target.machine)}")
 
 
@@ -105,6 +106,18 @@ def cross_compiler(machine: str) -> str | None:
     prefix = _GNU.get(machine)
     found = [f"{prefix}-{name}" for name in ("gcc", "g++")] if prefix else []
     return next((name for name in found if shutil.which(name)), None)
+
+
+def emulator(machine: str) -> str | None:
+    """QEMU's user-mode emulator of a machine, where it is installed."""
+    name = "arm" if machine.startswith("arm") else machine
+    found = [f"qemu-{name}-static", f"qemu-{name}"]
+    return next((each for each in found if shutil.which(each)), None)
+
+
+def sysroot(machine: str) -> str:
+    """Where the distribution keeps a machine's C library, for its emulator."""
+    return f"/usr/{_GNU[machine]}"
 
 
 def has_zig() -> bool:

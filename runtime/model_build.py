@@ -13,7 +13,7 @@ import numpy as np
 from compiler.architecture import Architecture, to_json
 from compiler.codegen.from_onnx import from_onnx, read_model
 from compiler.codegen.onnx_reader import OnnxProblem
-from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules import default_schedules
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
@@ -179,7 +179,7 @@ def build_of(model: Model, target: Target, table: LatencyTable | None) -> Build:
     """
     if table is not None:
         return Build(table.joined(model.plan), model.compiled_weights, table.schedules, target)
-    schedules = {name: candidates(kernel, target)[0] for name, kernel in model.plan.kernels.items()}
+    schedules = default_schedules(model.plan.kernels, target)
     return Build(model.plan, model.compiled_weights, schedules, target)
 
 

@@ -25,6 +25,8 @@ from runtime.stages import (
 
 NEED_TABLE = ("profile", "tune", "build", "bench", "report")
 """What can only be reached with a latency table, whoever chose the architecture."""
+MEASURED = ("profile", "tune", "bench", "report")
+"""What is about measurements, and so is not there for a target on which nothing is measured."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,34 @@ def stages_of(run: Run, until: str) -> tuple[Stage, ...]:
 
     Raises:
         KeyError: there is no such stage.
+        UnsupportedTarget: it is about measurements, of a target on which nothing is to be measured.
     """
     every = [stage.name for stage in STAGES]
     if until not in every:
         raise KeyError(until)
     wanted = STAGES[: every.index(until) + 1]
     searches = run.given is None and bool(run.experiment.space.decisions)
-    needs_table = until in NEED_TABLE or (searches and _profiles_to_search(run))
-    return tuple(stage for stage in wanted if needs_table or stage.name != "profile")
+    profiles = searches and _profiles_to_search(run)
+    if run.untuned:
+        _check_untuned(run, until, profiles)
+        return tuple(stage for stage in wanted if stage.name not in MEASURED)
+    return tuple(stage for stage in wanted if until in NEED_TABLE or profiles or stage.name != "profile")
+
+
+def _check_untuned(run: Run, until: str, profiles: bool) -> None:
+    """Refuse to measure where nothing is to be measured."""
+    from runtime.targets import UnsupportedTarget
+
+    name = run.experiment.target.name
+    if until in MEASURED:
+        raise UnsupportedTarget(
+            f"`trials = 0` measures nothing on `{name}`, so there is no {until}; `onepath build` builds for it"
+        )
+    if profiles:
+        raise UnsupportedTarget(
+            f"`trials = 0` measures nothing on `{name}`, and the search goes by its latency: give it a "
+            "`latency_table`, or the architecture with `--arch`"
+        )
 
 
 def _profiles_to_search(run: Run) -> bool:

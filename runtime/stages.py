@@ -77,10 +77,15 @@ class Run:
 
     @cached_property
     def target(self) -> Target:
-        """The target of the experiment, resolved on this machine."""
+        """The target of the experiment, this machine or another."""
         from runtime.targets import resolve
 
         return resolve(self.experiment.target)
+
+    @property
+    def untuned(self) -> bool:
+        """Whether nothing is to be measured: every kernel has its default schedule."""
+        return self.experiment.target.trials == 0
 
     @cached_property
     def data(self) -> Dataset:
@@ -217,9 +222,9 @@ def profiled(run: Run) -> list[TargetSettings]:
 
 def _targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
     """Those, resolved; where there are none, what is wrong with profiling the target is raised."""
-    from runtime.targets import resolve
+    from runtime.targets import here
 
-    return [(each, resolve(each)) for each in profiled(run) or [run.experiment.target]]
+    return [(each, here(each)) for each in profiled(run) or [run.experiment.target]]
 
 
 def _profile_inputs(run: Run) -> Any:
@@ -378,15 +383,16 @@ def _tune(run: Run) -> tuple[str, ...]:
 
 
 def _build_inputs(run: Run) -> Any:
-    made = [run.sha(MODEL), run.sha(run.tuning_file), run.sha(ARCHITECTURE)]
+    tuned = "" if run.untuned else run.sha(run.tuning_file)
+    made = [run.sha(MODEL), tuned, run.sha(ARCHITECTURE)]
     return [made, run.target.to_json(), run.data_identity, version("apache-tvm")]
 
 
 def _build(run: Run) -> tuple[str, ...]:
     from runtime.assemble import assemble
 
-    table, (plan, weights) = run.table(run.tuning_file), run.compiled()
-    bundle = assemble(run, table.joined(plan), weights, table)
+    table = None if run.untuned else run.table(run.tuning_file)
+    bundle = assemble(run, *run.compiled(), table)
     run.progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return (BUNDLE, *[f"bundle/{name}" for name in bundle.manifest.files])
 

@@ -19,6 +19,8 @@ _SWITCH = re.compile(r"[+-][\w.-]+")
 _ARCH = re.compile(r"sm_\d{2,3}a?")
 MACHINES = ("x86_64", "aarch64", "armv7a", "riscv64")
 _TRIPLE = re.compile(r"[a-z0-9_]+(-[a-z0-9]+)?-(linux-[a-z0-9]+|apple-darwin[\d.]*)")
+WITHOUT_MEASURING = "build for it without measuring (`--trials 0`; of a .space file, `--set target.trials=0`)"
+NOT_MEASURED = f"nothing is measured on it; {WITHOUT_MEASURING}"
 PLAIN_BITS = 32
 """Kernels in C have no vectors of their own: C has none, and compilers make them of plain loops."""
 
@@ -31,14 +33,15 @@ def resolve(settings: TargetSettings) -> Target:
     """The target of settings, this machine or another; `cpu = "native"` is this machine's processor.
 
     Raises:
-        UnsupportedTarget: LLVM knows no such triple or feature, its times come from elsewhere, its kind is none, or
-            there are not so many cores here.
+        UnsupportedTarget: LLVM knows no such triple or feature, nothing but its times from elsewhere is said of it,
+            its kind is none, or there are not so many cores here.
         UnknownProcessor: LLVM does not know its processor.
     """
-    if settings.latency_table is not None:
+    if settings.latency_table is not None and settings.cpu == NATIVE and settings.kind == "llvm":
         raise UnsupportedTarget(
-            f"target `{settings.name}` has its times from `{settings.latency_table}`: `onepath cost`, `search`, "
-            "`derive`, `train` and `export` work for it, but nothing is tuned, built or measured on it"
+            f"target `{settings.name}` has its times from `{settings.latency_table}`, and no processor of its own: "
+            "`onepath cost`, `search`, `derive`, `train` and `export` work for it, but nothing is tuned, built or "
+            'measured on it; give it a `cpu`, or `like = "raspberry_pi_5"`, to build for it'
         )
     if settings.kind not in KINDS:
         raise _problem(settings, f'kind "{settings.kind}" is not supported', near(settings.kind, KINDS))
@@ -63,11 +66,15 @@ def here(settings: TargetSettings) -> Target:
         UnknownProcessor: LLVM does not know its processor.
     """
     target = resolve(settings)
+    if settings.latency_table is not None:
+        raise UnsupportedTarget(
+            f"target `{target.name}` has its times from `{settings.latency_table}`: {NOT_MEASURED}"
+        )
     reason = cannot_run(target)
     if reason is not None:
         raise UnsupportedTarget(
-            f"target `{target.name}` cannot be measured on this machine: {reason}. Give it a `latency_table`, "
-            "or measure on such a device (`--device`); `build --trials 0` builds for it without measuring"
+            f"target `{target.name}` cannot be measured on this machine: {reason}; measure on such a device with "
+            f"`--device`, give it a `latency_table` to search by, or {WITHOUT_MEASURING}"
         )
     return target
 

@@ -68,12 +68,12 @@ def build(
     """Build the bundle of a model and print what came of it."""
     from runtime.console import Console
     from runtime.model_build import BUDGET_S, answer, build_model
-    from runtime.targets import resolve
+    from runtime.targets import here, resolve
 
     settings = _settings(target, options)
     built = build_model(
         file,
-        resolve(settings),
+        resolve(settings) if options.trials == 0 else here(settings),
         out or Path("runs") / file.stem,
         trials=options.trials,
         budget_s=BUDGET_S if settings.tune_budget is None else settings.tune_budget,

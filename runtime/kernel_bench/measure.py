@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules import default_schedules
 from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel, Step
 from compiler.latency import LatencyTable
@@ -83,7 +83,7 @@ def kernels_of(model: Path, table: LatencyTable | None, target: Target) -> tuple
     ready, _ = for_inference(*from_onnx(read_model(model)))
     plan = fuse(ready)
     if table is None:
-        return plan, _defaults(plan.kernels, target)
+        return plan, default_schedules(plan.kernels, target)
     joined, schedules = table.joined(plan), table.schedules
     return joined, {name: schedules[name] for name in joined.kernels}
 
@@ -115,7 +115,7 @@ def _times(given: Kernels, threads: int, bounds: Mapping[str, Bound]) -> _Times:
     """Time the kernels; those under half of their bound by themselves, too."""
     least = _least_kernel(given.target)
     kernels = {**given.plan.kernels, least.signature: least}
-    defaults = _defaults(kernels, given.target)
+    defaults = default_schedules(kernels, given.target)
     schedules = {**defaults, **given.schedules}
     with Workers(threads) as workers:
         noise = probe_noise(given.target, workers.first)
@@ -136,10 +136,6 @@ def _least(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, fl
 def _least_kernel(target: Target) -> Kernel:
     """A kernel that does next to nothing, and shares it out where there are several threads: a ReLU of few vectors."""
     return Kernel(((target.lanes * FEW_VECTORS,),), (Step("relu", (), (0,)),))
-
-
-def _defaults(kernels: Mapping[str, Kernel], target: Target) -> dict[str, Schedule]:
-    return {name: candidates(kernel, target)[0] for name, kernel in kernels.items()}
 
 
 def _priced(target: Target, workers: Workers, schedules: Schedules) -> dict[str, float]:

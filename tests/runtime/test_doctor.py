@@ -50,6 +50,20 @@ def test_this_machine_is_well() -> None:
     assert to_json(findings)["findings"][0].keys() == {"name", "state", "found", "way_out"}
 
 
+def test_what_builds_for_other_machines_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"aarch64-linux-gnu-gcc", "qemu-aarch64-static", "riscv64-linux-gnu-gcc"}
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in there else None)
+    monkeypatch.setattr("runtime.doctor.has_zig", lambda: False)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert [str(finding) for finding in doctor._cross()] == [
+        "ok    building for aarch64: aarch64-linux-gnu-gcc, checked by qemu-aarch64-static",
+        "ok    building for armv7a: not possible: no compiler links for it; install one (apt-get install "
+        "g++-arm-linux-gnueabihf), or without root `pip install 'onepath[cross]'`, which brings Zig's",
+        "ok    building for riscv64: riscv64-linux-gnu-gcc, and nothing here runs its code; to check what is built, "
+        "apt-get install qemu-user-static",
+    ]
+
+
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)

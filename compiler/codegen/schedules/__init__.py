@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from compiler.codegen.schedules import (
     attention,
     concat,
@@ -65,6 +67,15 @@ def candidates(kernel: Kernel, target: Target) -> list[Schedule]:
     """
     template = template_of(kernel)
     return [Schedule.of(template.name, parameters) for parameters in template.candidates(kernel, target)]
+
+
+def default_schedules(kernels: Mapping[str, Kernel], target: Target) -> dict[str, Schedule]:
+    """The default schedule of every kernel, by signature: what needs no measurement.
+
+    Raises:
+        Unsupported: no template writes a kernel.
+    """
+    return {signature: candidates(kernel, target)[0] for signature, kernel in kernels.items()}
 
 
 def template_named(name: str) -> Template:

@@ -196,6 +196,34 @@ def test_what_needs_a_measured_latency_is_profiled_and_nothing_else(folder: Path
     assert "profile" in stages(folder, f"evaluator = {table}  strategy = random", "build")
 
 
+def test_where_nothing_is_measured_a_build_needs_no_profile_and_a_search_a_table(folder: Path) -> None:
+    (folder / "judge.py").write_text("def score(choices):\n    return 1\n")
+    search = 'evaluator = function("judge:score")  strategy = random'
+    untuned = ("--set", "target.trials=0")
+    file = written(folder, f"{search}  macs <= 1e6")
+    experiment = load_experiment(read(Path(file)), overrides=["target.trials=0"])
+    there = [
+        stage.name for stage in stages_of(Run(experiment, RunFolder(folder / "run"), Console()), "build")
+    ]
+    assert there == ["search", "derive", "train", "export", "build"]
+    for stage in ("profile", "tune", "bench", "run"):
+        result = call(stage, file, *untuned)
+        assert (result.exit_code, "`trials = 0` measures nothing on `host`" in result.output) == (2, True), (
+            stage
+        )
+    result = call("search", written(folder, f"{search}  latency <= 1 ms on host"), *untuned)
+    assert result.exit_code == 2
+    assert "the search goes by its latency: give it a `latency_table`" in result.output
+
+
+def test_a_known_target_is_priced_only_by_a_table_or_a_device(folder: Path) -> None:
+    (folder / "judge.py").write_text("def score(choices):\n    return 1\n")
+    search = 'evaluator = function("judge:score")  strategy = random'
+    result = call("search", written(folder, f"{search}  latency <= 1 ms on raspberry_pi_5"))
+    assert result.exit_code == 2
+    assert "target `raspberry_pi_5` cannot be measured on this machine" in result.output
+
+
 def test_a_gradient_needs_a_supernet(folder: Path) -> None:
     result = call("search", written(folder, 'evaluator = table("scores.csv")'))
     assert result.exit_code == 2
