@@ -75,6 +75,9 @@ def json_kind(what: str, schema: str) -> OutputKind:
 SVG = OutputKind("an SVG picture", re.compile(rb"\s*(<\?xml[^>]*>\s*)?<svg\b"), ".svg")
 
 
+HTML = OutputKind("an HTML page", re.compile(rb"\s*<!doctype html\b", re.IGNORECASE))
+
+
 def checked_output(path: Path, kind: OutputKind, *, inputs: Iterable[Path] = (), force: bool = False) -> Path:
     """Where to write a file that a person named: the path, or what it links to. To be called before the work.
 

@@ -68,6 +68,8 @@ def cost(
     whole = arch is None and bool(graph.decisions)
     if fastest is not None and (not whole or (target is None and table is None)):
         raise CommandError("--fastest is for a space with decisions, and needs --target or --table")
+    if fastest is not None:
+        fastest = _architecture_output(fastest, file)
     priced = priced_table(file, tree, target, table)
     answer = _space_answer(graph, priced, fastest) if whole else _network_answer(graph, arch, priced)
     if form is Answer.JSON:
@@ -169,6 +171,14 @@ def _latency_answer(graph: SpaceGraph, priced: Priced, fastest: Path | None) -> 
         "table": str(priced.path),
         "fastest": None if fastest is None else str(fastest),
     }
+
+
+def _architecture_output(path: Path, file: Path) -> Path:
+    """Where to write an architecture file, before the work; only such a file is replaced."""
+    from compiler.architecture import SCHEMA
+    from runtime.files import checked_output, json_kind
+
+    return checked_output(path, json_kind("an architecture file", SCHEMA), inputs=[file], force=True)
 
 
 def _write_architecture(path: Path, architecture: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +16,9 @@ from runtime.cli.spaces import ArchitectureFile, load_architecture, load_space
 
 if TYPE_CHECKING:
     from compiler.ir.graph import SpaceGraph
+    from runtime.files import OutputKind
+
+GRAPH_SCHEMA = "onepath.graph/1"
 
 
 class Form(StrEnum):
@@ -50,8 +55,10 @@ def show(
 
     Example: onepath show examples/proxyless_mobile.space --format html --out space.html
     """
-    from runtime.files import write_atomic
+    from runtime.files import checked_output, write_atomic
 
+    if out is not None:
+        out = checked_output(out, _kind(form), inputs=[file], force=True)
     if probabilities is not None and form not in (Form.SVG, Form.HTML):
         raise CommandError("--probabilities marks a picture; add `--format svg` or `--format html`")
     original = load_space(file, space)
@@ -63,6 +70,23 @@ def show(
         print(text, end="")
     else:
         write_atomic(out, text)
+
+
+def _kind(form: Form) -> OutputKind:
+    """The files that a new one of this form may replace."""
+    from runtime.files import HTML, SVG, OutputKind, json_kind
+
+    match form:
+        case Form.TEXT:
+            return OutputKind("a graph as text", re.compile(rb"\s*(space|network)\b"))
+        case Form.DOT:
+            return OutputKind("a graph for Graphviz", re.compile(rb"\s*digraph\b"))
+        case Form.JSON:
+            return json_kind("a graph", GRAPH_SCHEMA)
+        case Form.SVG:
+            return replace(SVG, suffix="")
+        case Form.HTML:
+            return HTML
 
 
 def _graph(original: SpaceGraph, arch: Path | None, flat: bool, form: Form) -> str:
@@ -81,7 +105,7 @@ def _graph(original: SpaceGraph, arch: Path | None, flat: bool, form: Form) -> s
         return text
     if form is Form.DOT:
         return to_dot(graph.name, root)
-    payload = {"schema": "onepath.graph/1", "name": graph.name, "graph": to_json(root)}
+    payload = {"schema": GRAPH_SCHEMA, "name": graph.name, "graph": to_json(root)}
     return json.dumps(payload, indent=2, ensure_ascii=False) + "\n"
 
 

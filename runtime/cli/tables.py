@@ -37,10 +37,12 @@ def convert(
     """
     from dataclasses import replace
 
-    from compiler.tables.block_table import BlockTable
+    from compiler.tables.block_table import SCHEMA, BlockTable
     from runtime.block_tables import write_block_table
+    from runtime.files import checked_output, json_kind
     from runtime.latency_table import read_any_table
 
+    out = checked_output(out, json_kind("a table of blocks", SCHEMA), inputs=[table], force=True)
     found = read_any_table(table, device)
     if not isinstance(found, BlockTable):
         raise CommandError(f"{table} is a table that `onepath profile` measured; there is nothing to convert")

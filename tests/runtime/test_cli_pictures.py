@@ -41,7 +41,7 @@ def test_a_picture_of_a_network_marks_it(tmp_path: Path) -> None:
 
 
 def test_a_picture_goes_to_a_file(tmp_path: Path) -> None:
-    out = tmp_path / "new" / "small.html"
+    out = tmp_path / "small.html"
     result = show(FILE, "--format", "html", "--out", str(out))
     assert (result.exit_code, result.stdout) == (0, "")
     assert out.read_text().startswith("<!doctype html>")
