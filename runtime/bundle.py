@@ -1,9 +1,10 @@
 """The bundle: a folder with the compiled model, the runtime it needs, a runner, and a manifest of it all.
 
     model.so         the kernels and weights, as TVM's virtual machine runs them
-    manifest.json    what it is, what it needs, and the SHA-256 and size of every other file
+    manifest.json    what it is, what it needs, and the SHA-256 and size of every other file but the last two
     runner.py        runs it with Python and numpy alone
     lib/             TVM's two runtime libraries, with their licences
+    manifest.json.sig, benchmark.json    where there are some: a signature of the manifest, and what was measured
 
 The folder is written beside its place and renamed, so that it is whole or absent. Its `model.so` is code:
 nothing of a bundle is loaded before every file was compared with the manifest.
@@ -17,18 +18,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from runtime.bundle_measured import BENCHMARK, parse_measured
 from runtime.bundle_runner import manifest as checks
 from runtime.bundle_runner.manifest import SCHEMA
 from runtime.bundle_runner.source import runner_source
-from runtime.files import FileProblem, canonical_json, read_bytes, read_json, write_atomic, write_json
+from runtime.files import FileProblem, read_bytes, write_atomic, write_json
 from runtime.tvm_libraries import DISTRIBUTIONS, runtime_files
 
 NetworkOutput = Literal["logits", "probabilities", "values"]
@@ -89,10 +91,31 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk, every file of which was compared with its manifest."""
+    """A bundle on disk, every file of which was compared with its manifest, and what else lies in it.
+
+    `unlisted` holds the signature and the measurement by name, `benchmark` what the latter says. The folder of a
+    packed bundle is its file.
+    """
 
     folder: Path
     manifest: Manifest
+    manifest_bytes: bytes = field(repr=False)
+    unlisted: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its manifest, which holds those of its files: it stands for all of the bundle."""
+        return hashlib.sha256(self.manifest_bytes).hexdigest()
+
+    @property
+    def benchmark(self) -> Mapping[str, Any]:
+        """What was measured of it where it was built; empty where nothing was.
+
+        Raises:
+            FileProblem: that was damaged, or is of another bundle.
+        """
+        data = self.unlisted.get(BENCHMARK)
+        return {} if data is None else parse_measured(data, self.digest, self.folder / BENCHMARK)
 
     @property
     def size_bytes(self) -> int:
@@ -123,13 +146,18 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
         for name, data in contents.items():
             write_atomic(made / name, data, 0o777 if name.endswith(".so") else 0o666)
         write_json(made / "manifest.json", payload, SCHEMA)
-        _swap(made, folder)
+        replace_folder(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return verify(folder)
 
 
-def _swap(made: Path, folder: Path) -> None:
+def replace_folder(made: Path, folder: Path) -> None:
+    """Put the bundle that was made beside `folder` in its place; what is there now stays where that fails.
+
+    Raises:
+        FileProblem: the place cannot be written.
+    """
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     try:
@@ -154,18 +182,55 @@ def versions() -> dict[str, str]:
 
 
 def verify(folder: Path) -> Bundle:
-    """The bundle in `folder`, its manifest read and every file compared; nothing is loaded.
+    """The bundle in `folder`, its manifest read, every file compared and no other there; nothing is loaded.
 
     Raises:
         FileProblem: a file is missing, damaged, changed or a link, or the manifest is no manifest.
     """
-    manifest = read_manifest(folder)
+    data, manifest = _read(folder)
     for name, entry in manifest.files.items():
-        try:
+        with _refused(folder, "do not use it"):
             checks.check_file(folder, name, asdict(entry))
-        except checks.BundleProblem as problem:
-            raise FileProblem(folder, str(problem), "do not use it") from None
-    return Bundle(folder, manifest)
+    _refuse_strangers(folder, manifest)
+    present = [name for name in checks.UNLISTED if (folder / name).is_file()]
+    return checked(Bundle(folder, manifest, data, {name: read_bytes(folder / name) for name in present}))
+
+
+def checked(bundle: Bundle) -> Bundle:
+    """A bundle whose files were compared, if what lies beside them is what it should be.
+
+    Raises:
+        FileProblem: the measurement is damaged or of another bundle, or a file is too large.
+    """
+    for name, data in bundle.unlisted.items():
+        if len(data) > checks.UNLISTED_CAP_BYTES:
+            raise FileProblem(bundle.folder / name, "is too large", "take it away")
+    _ = bundle.benchmark
+    return bundle
+
+
+def _refuse_strangers(folder: Path, manifest: Manifest) -> None:
+    """Refuse what the manifest does not list: a library or module that lies beside another may be loaded with it.
+
+    `__pycache__`, which Python makes where it imports `runner.py`, is let be: it is never read here.
+    """
+    expected = {checks.MANIFEST, *checks.UNLISTED, "__pycache__", *manifest.files}
+    expected |= {str(parent) for name in manifest.files for parent in Path(name).parents}
+    for place in (folder, *[folder / name for name in sorted(expected) if (folder / name).is_dir()]):
+        for entry in () if place.name == "__pycache__" else place.iterdir():
+            name = entry.relative_to(folder).as_posix()
+            unlisted = name in checks.UNLISTED and (entry.is_symlink() or not entry.is_file())
+            if name not in expected or unlisted:
+                raise FileProblem(folder, f"holds {name!r}, which its manifest does not list", "take it away")
+
+
+@contextmanager
+def _refused(path: Path, way_out: str) -> Iterator[None]:
+    """A problem of the bundle as one of a file."""
+    try:
+        yield
+    except checks.BundleProblem as problem:
+        raise FileProblem(path, str(problem), way_out) from None
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -174,11 +239,26 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         FileProblem: it is missing, damaged, of another version, or lacks a field.
     """
+    return _read(folder)[1]
+
+
+def _read(folder: Path) -> tuple[bytes, Manifest]:
     wrong = checks.wrong_folder(folder)
     if wrong:
         raise FileProblem(folder, *wrong)
-    path = folder / "manifest.json"
-    payload = read_json(path, SCHEMA)
+    with _refused(folder, "name the folder of a bundle"):
+        data = checks.manifest_bytes(folder)
+    return data, parse_manifest(data, folder / checks.MANIFEST)
+
+
+def parse_manifest(data: bytes, path: Path) -> Manifest:
+    """The manifest in these bytes; `path` names it in messages.
+
+    Raises:
+        FileProblem: it is damaged, of another version, or lacks a field.
+    """
+    with _refused(path, "do not use it"):
+        payload = checks.parse_manifest(data, checks.MANIFEST)
     try:
         manifest = msgspec.convert(payload, Manifest)
     except msgspec.ValidationError as problem:
@@ -187,11 +267,6 @@ def read_manifest(folder: Path) -> Manifest:
     if missing:
         raise FileProblem(path, f"does not list {', '.join(sorted(missing))}", "build the bundle again")
     return manifest
-
-
-def digest(bundle: Bundle) -> str:
-    """One hash over everything a bundle holds."""
-    return hashlib.sha256(canonical_json(asdict(bundle.manifest))).hexdigest()
 
 
 def run_bundle(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:

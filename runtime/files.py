@@ -230,7 +230,16 @@ def read_json(path: Path | str, schema: str, checksum: bool = True) -> dict[str,
         FileProblem: it is missing, no JSON, of another schema or version, or its checksum fails.
     """
     path = Path(path)
-    body = _parse(path, read_bytes(path))
+    return json_payload(path, read_bytes(path), schema, checksum)
+
+
+def json_payload(path: Path, data: bytes, schema: str, checksum: bool = True) -> dict[str, Any]:
+    """The payload of a JSON document of this schema, as `read_json` reads it; `path` names it in messages.
+
+    Raises:
+        FileProblem: it is no JSON, of another schema or version, or its checksum fails.
+    """
+    body = _parse(path, data)
     check_schema(path, body.get("schema"), schema)
     if checksum and body.get("checksum") != _checksum(body):
         raise FileProblem(path, "was damaged or changed (its checksum fails)", "delete it and make it again")

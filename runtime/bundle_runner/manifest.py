@@ -7,11 +7,20 @@ import json
 import operator
 import os
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 SCHEMA = "onepath.bundle/1"
+MANIFEST = "manifest.json"
+UNLISTED = ("manifest.json.sig", "benchmark.json")
+"""What may lie in a bundle though its manifest does not list it: a signature of that, and a measurement."""
+MANIFEST_CAP_BYTES, UNLISTED_CAP_BYTES = 8 << 20, 64 << 10
+"""How large a manifest may be, and each file that it need not list."""
+FILES_CAP, NAME_CAP, TOTAL_CAP_BYTES = 1000, 90, 2 << 30
+"""How many files a bundle may have, how many characters each name, and how many bytes all of them."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*\Z")
 
 
 class BundleProblem(Exception):
@@ -24,36 +33,105 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         BundleProblem: a file is missing, damaged or changed, or the manifest is of another version.
     """
+    manifest = parse_manifest(manifest_bytes(folder), str(folder / MANIFEST))
+    for name, entry in manifest["files"].items():
+        check_file(folder, name, entry)
+    return manifest
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """The bytes of a bundle's manifest, as they stand on disk.
+
+    Raises:
+        BundleProblem: there is none, or it is larger than `MANIFEST_CAP_BYTES`.
+    """
     wrong = wrong_folder(folder)
     if wrong:
         raise BundleProblem(f"{folder} {'; '.join(wrong)}")
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        content = {key: value for key, value in manifest.items() if key != "checksum"}
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    except (OSError, ValueError, AttributeError, RecursionError) as problem:
-        raise BundleProblem(f"{folder}/manifest.json cannot be read ({problem}); is this a bundle?") from None
-    if content.get("schema") != SCHEMA:
-        raise BundleProblem(f"{folder} is of schema {content.get('schema')}, and this runner reads {SCHEMA}")
-    if manifest.get("checksum") != "sha256:" + hashlib.sha256(canonical).hexdigest():
-        raise BundleProblem(f"{folder}/manifest.json was damaged or changed; build the bundle again")
+        with open(folder / MANIFEST, "rb") as file:
+            return file.read(MANIFEST_CAP_BYTES + 1)
+    except OSError as problem:
+        raise BundleProblem(f"{folder / MANIFEST} cannot be read ({problem.strerror})") from None
+
+
+def parse_manifest(data: bytes, where: str) -> dict[str, Any]:
+    """The manifest in these bytes, which are those that a build writes, and its list of files; without `checksum`.
+
+    `where` names it in messages. A text that says the same otherwise (spaces, a key twice, an escape) is refused:
+    no two readers may understand it differently, and its SHA-256 stands for it.
+
+    Raises:
+        BundleProblem: it is no manifest, of another version, was changed, or lists what a bundle cannot hold.
+    """
+    if len(data) > MANIFEST_CAP_BYTES:
+        raise BundleProblem(f"{where} is larger than {MANIFEST_CAP_BYTES >> 20} MiB; is this a bundle?")
     try:
-        for name, entry in content["files"].items():
-            check_file(folder, name, entry)
-    except (KeyError, TypeError, AttributeError):
-        raise BundleProblem(f"{folder}/manifest.json lists no files; build the bundle again") from None
+        text = data.decode()
+        manifest = json.loads(text)
+        content = {key: value for key, value in manifest.items() if key != "checksum"}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        written = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    except (ValueError, AttributeError, RecursionError) as problem:
+        raise BundleProblem(f"{where} cannot be read ({str(problem)[:100]}); is this a bundle?") from None
+    if content.get("schema") != SCHEMA:
+        raise BundleProblem(f"{where} is of schema {str(content.get('schema'))[:40]!r}, and {SCHEMA} is read")
+    expected = "sha256:" + hashlib.sha256(canonical).hexdigest()
+    if manifest.get("checksum") != expected or written != text:
+        raise BundleProblem(f"{where} was damaged or changed; build the bundle again")
+    problem_found = wrong_files(content.get("files"))
+    if problem_found:
+        raise BundleProblem(f"{where} {problem_found}; build the bundle again")
     return content
+
+
+def wrong_files(files: Any) -> str:
+    """What is wrong with a manifest's list of files, "" where nothing is.
+
+    Names are plain ones below the folder, none of which differs from another by its letters' case alone.
+    """
+    if not isinstance(files, dict) or not files:
+        return "lists no files"
+    if len(files) > FILES_CAP:
+        return f"lists {len(files)} files, more than {FILES_CAP}"
+    paths = [MANIFEST, *UNLISTED, *files, *{folder for name in files for folder in _folders(name)}]
+    cases = [path.lower() for path in paths]
+    for name, entry in files.items():
+        if len(name) > NAME_CAP or not _NAME.match(name) or cases.count(name.lower()) > 1:
+            return f"lists a file named {name[:NAME_CAP]!r}, which no bundle holds"
+        if not _sound_entry(entry):
+            return f"says no size and SHA-256 of {name}"
+    if len(set(cases)) < len(cases):
+        return "lists folders whose names differ in the case of letters alone"
+    total = sum(entry["size"] for entry in files.values())
+    return f"lists {total} bytes, more than {TOTAL_CAP_BYTES}" if total > TOTAL_CAP_BYTES else ""
+
+
+def _folders(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _sound_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and type(entry.get("size")) is int
+        and entry["size"] >= 0
+        and isinstance(entry.get("sha256"), str)
+        and re.match(r"[0-9a-f]{64}\Z", entry["sha256"]) is not None
+    )
 
 
 def wrong_folder(folder: Path) -> tuple[str, str] | None:
     """What a path without a manifest is, and what to do; None where there is one."""
-    if os.path.isfile(folder / "manifest.json"):
+    if os.path.isfile(folder / MANIFEST):
         return None
-    if os.path.isfile(folder / "bundle" / "manifest.json"):
+    if os.path.isfile(folder / "bundle" / MANIFEST):
         return "is the folder of a run", f"name the bundle in it: {folder / 'bundle'}"
     if not os.path.exists(folder):
         return "does not exist", "name the folder of a bundle"
-    return "is no bundle: it has no manifest.json", "name the folder of a bundle"
+    packed = " (`onepath bundle unpack` makes one of a packed bundle)" if os.path.isfile(folder) else ""
+    return "is no bundle: it has no manifest.json", f"name the folder of a bundle{packed}"
 
 
 def check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
@@ -67,8 +145,8 @@ def check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
     # The whole path is compared: a linked folder leads out of the bundle as well as a linked file does.
     if Path(name).is_absolute() or not path.is_file() or os.path.realpath(path) != inside:
         raise BundleProblem(f"{path} is missing or no plain file of the bundle; build the bundle again")
-    data = path.read_bytes()
-    if len(data) != entry["size"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+    same_size = path.stat().st_size == entry["size"]
+    if not same_size or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
         raise BundleProblem(f"{path} was damaged or changed; build the bundle again")
 
 

@@ -1,4 +1,4 @@
-"""Commands about bundles: run, verify, inspect."""
+"""Commands about bundles: run them, look into them, pack them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
+from runtime.cli import bundle_trust
 from runtime.cli.bench import Cores, Threads, core_numbers
-from runtime.cli.common import Answer, AnswerFormat, command, write_json
+from runtime.cli.bundle_trust import Folder, Trust
+from runtime.cli.common import NO, Answer, AnswerFormat, command, write_answer, write_json
 
 app = typer.Typer(
-    help="Run, verify and inspect bundles.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Run bundles, look into them, pack, sign and trust them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
-Folder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder of a bundle")]
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder of a bundle, or a packed one")]
 
 
 @command
@@ -28,6 +32,7 @@ def run(
         typer.Option("--out", metavar="FILE.npy", help="write the outputs, as the network gives them"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace the file of --out")] = False,
+    trust: Trust = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Run a bundle on images or arrays by its own runner, which needs numpy and TVM's runtime libraries only.
@@ -35,12 +40,16 @@ def run(
     Images and uint8 arrays are preprocessed as the manifest says; float32 arrays are given to the network as they are.
     A classifier's labels are printed with their probabilities, of any other output its shape, figures and first values.
 
+    A bundle that was not built here is run where its signer's key is listed, or with --trust.
+
     Example: onepath bundle run runs/quickstart/bundle shirt.png --threads 1 --cores 0
 
     Example: onepath bundle run runs/model/bundle x.npy --out y.npy
     """
     from runtime.bundle import run_bundle
+    from runtime.bundle_trust import trusted
 
+    trusted(bundle, trust)
     options = [f"--threads={threads}"] if threads is not None else []
     options += [f"--cores={','.join(map(str, core_numbers(cores)))}"] if cores is not None else []
     options += [f"--out={out}"] if out is not None else []
@@ -54,33 +63,104 @@ def run(
 
 
 @command
-def verify(bundle: Folder, form: AnswerFormat = Answer.TEXT) -> None:
-    """Compare every file of a bundle with its manifest; nothing is loaded.
+def verify(bundle: Bundle, form: AnswerFormat = Answer.TEXT) -> None:
+    """Compare every file of a bundle with its manifest, and say whether it would be run; nothing is loaded.
 
     Example: onepath bundle verify runs/quickstart/bundle
     """
-    from runtime.bundle import digest
-    from runtime.bundle import verify as check
+    from runtime.bundle_archive import open_bundle
+    from runtime.bundle_signature import signature_state
+    from runtime.bundle_trust import standing
 
-    checked = check(bundle)
+    found = open_bundle(bundle)
+    why, signature, files = standing(found), signature_state(found), len(found.manifest.files)
     if form is Answer.JSON:
-        write_json({"bundle": str(bundle), "files": len(checked.manifest.files), "digest": digest(checked)})
+        state = {"trusted": bool(why), "why": why, "signature": signature}
+        write_json({"bundle": str(bundle), "files": files, "digest": found.digest, **state})
     else:
-        print(f"{bundle}: {len(checked.manifest.files)} files are as its manifest says")
+        print(f"{bundle}: {files} files are as its manifest says, {found.digest}")
+        print(f"it is {why or f'{signature}, and was not built here: it is run with --trust alone'}")
 
 
 @command
-def inspect(bundle: Folder) -> None:
-    """Print the manifest of a bundle: target, input and output, labels, versions, provenance.
+def inspect(bundle: Bundle, form: AnswerFormat = Answer.TEXT) -> None:
+    """Show what is in a bundle: target, input and output, labels, versions, provenance, files; JSON is its manifest.
 
     Example: onepath bundle inspect runs/quickstart/bundle
     """
     from dataclasses import asdict
 
-    from runtime.bundle import read_manifest
+    from runtime.bundle_archive import open_bundle
+    from runtime.bundle_text import bundle_lines
 
-    write_json(asdict(read_manifest(bundle)))
+    found = open_bundle(bundle)
+    if form is Answer.JSON:
+        write_json(asdict(found.manifest))
+    else:
+        print("\n".join(bundle_lines(found)))
 
 
-for function in (run, verify, inspect):
+@command
+def pack(
+    bundle: Folder,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="BUNDLE.tar.gz, or .onepath")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the file")] = False,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Pack a bundle into one file: the same bundle gives the same bytes.
+
+    Example: onepath bundle pack runs/quickstart/bundle --out quickstart.tar.gz
+    """
+    from runtime.bundle_archive import pack as write
+
+    packed = write(bundle, out, force=force)
+    answer = {"packed": str(packed), "bytes": packed.stat().st_size}
+    write_answer(answer, form)
+
+
+@command
+def unpack(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a packed bundle")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="the folder to make")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace the bundle that is there")] = False,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Unpack a bundle, every file of it compared with its manifest; a file that is not what it says leaves nothing.
+
+    Example: onepath bundle unpack quickstart.tar.gz --out quickstart
+    """
+    from runtime.bundle_archive import unpack as read
+    from runtime.bundle_trust import standing
+
+    found = read(file, out, force=force)
+    answer = {"bundle": str(found.folder), "files": len(found.manifest.files), "digest": found.digest}
+    write_answer({**answer, "trusted": standing(found) or "no: it is run with --trust alone"}, form)
+
+
+@command
+def diff(
+    one: Annotated[Path, typer.Argument(metavar="A", help="a bundle, or a packed one")],
+    other: Annotated[Path, typer.Argument(metavar="B", help="another")],
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Say what differs between two bundles: fields of their manifests, and files; 1 where something does.
+
+    Example: onepath bundle diff runs/quickstart/bundle quickstart.tar.gz
+    """
+    from runtime.bundle_archive import open_bundle
+    from runtime.bundle_diff import difference_lines, differences
+
+    found = differences(open_bundle(one), open_bundle(other))
+    if form is Answer.JSON:
+        write_json({"equal": not found, "differences": found})
+    else:
+        print("\n".join(difference_lines(found)) or "they are the same")
+    if found:
+        raise typer.Exit(NO)
+
+
+for function in (run, verify, inspect, pack, unpack, diff, bundle_trust.trust, bundle_trust.sign):
     app.command()(function)
+app.add_typer(bundle_trust.keys, name="keys")

@@ -140,8 +140,6 @@ def test_every_changed_file_is_refused(bundle: Path) -> None:
     for name in names:
         whole = (bundle / name).read_bytes()
         for at in [0, len(whole) - 1, *random.integers(0, len(whole), 8)]:
-            if name.name == "manifest.json" and whole[at : at + 1].isspace():
-                continue
             (bundle / name).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             with pytest.raises(FileProblem):
                 verify(bundle)
@@ -162,13 +160,12 @@ def test_links_and_paths_out_of_the_bundle_are_refused(bundle: Path) -> None:
         verify(bundle)
     payload = dataclasses.asdict(manifest)
     payload["files"]["../bundle/runner.py"] = payload["files"]["runner.py"]
-    del payload["files"]["model.so"]
+    write_json(bundle / "manifest.json", payload, "onepath.bundle/1")
+    with pytest.raises(FileProblem, match=r"lists a file named '\.\./bundle/runner\.py'"):
+        verify(bundle)
+    del payload["files"]["../bundle/runner.py"], payload["files"]["model.so"]
     write_json(bundle / "manifest.json", payload, "onepath.bundle/1")
     with pytest.raises(FileProblem, match=r"does not list model\.so"):
-        verify(bundle)
-    payload["files"]["model.so"] = payload["files"]["runner.py"]
-    write_json(bundle / "manifest.json", payload, "onepath.bundle/1")
-    with pytest.raises(FileProblem, match="no plain file"):
         verify(bundle)
 
 
