@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,7 +26,9 @@ from runtime.checked_bundle import (
     Build,
     Reference,
     bundle_target,
+    compiled_with,
     output_kind,
+    predicted,
     torch_answers,
     write_checked,
 )
@@ -34,6 +36,7 @@ from runtime.data.dataset import Split
 from runtime.events import read_events
 from runtime.files import read_json
 from runtime.measure import compile_untuned, probe_noise, roofline, time_calls, time_untuned
+from runtime.provenance import git_revision
 from runtime.report.history import history_of
 from runtime.report.summary import Summary, summary_of
 from runtime.report.values import History, MixedChoice, Report
@@ -79,7 +82,8 @@ def assemble(run: Run, plan: Plan, weights: Weights, table: LatencyTable | None)
     else:
         build = Build(table.joined(plan), weights, table.schedules, run.target)
     reference = Reference("torch", images, _reference(run, images))
-    return write_checked(run.folder / "bundle", build, _manifest(run, table), reference)
+    manifest = replace(_manifest(run, table), benchmark=predicted(table, build.plan))
+    return write_checked(run.folder / "bundle", build, manifest, reference)
 
 
 def _manifest(run: Run, table: LatencyTable | None) -> Manifest:
@@ -97,12 +101,22 @@ def _manifest(run: Run, table: LatencyTable | None) -> Manifest:
         architecture=to_json(run.architecture()),
         provenance={
             "source_sha256": run.sha("source.space"),
+            **git_revision(Path(run.experiment.source.name)),
             "overrides": list(run.experiment.overrides),
             "model_sha256": run.sha(MODEL),
             "records": table.records if table else "",
-            "seed": run.experiment.search.seed if run.experiment.search else None,
+            "data": run.data.name,
+            "data_sha256": run.data.digest,
+            "seeds": _seeds(run),
         },
+        versions=compiled_with("torch"),
     )
+
+
+def _seeds(run: Run) -> dict[str, int]:
+    """The seeds of what the file asks for, a search and a training."""
+    parts = {"search": run.experiment.search, "train": run.experiment.train}
+    return {name: part.seed for name, part in parts.items() if part is not None}
 
 
 # Benchmark

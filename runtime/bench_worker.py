@@ -32,7 +32,10 @@ def _load_bundle(setup: Mapping[str, Any]) -> Run:
     assert spec is not None
     assert spec.loader is not None
     runner = importlib.util.module_from_spec(spec)
+    # What lies in `__pycache__` is no part of what was compared with the manifest.
+    kept, sys.pycache_prefix = sys.pycache_prefix, os.devnull
     spec.loader.exec_module(runner)
+    sys.pycache_prefix = kept
     manifest = runner.read_manifest(folder)
     runner.check_machine(manifest)
     library = Path(setup["library"]) if setup.get("library") else None

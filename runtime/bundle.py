@@ -72,7 +72,8 @@ class Manifest:
 
     `output_kind` says how its runner shows the output; `preprocessing` is that of the data set (`scale`,
     `mean`, `std` a channel); `architecture` the architecture file; `provenance` hashes, seeds and revisions;
-    `numerical_check` the largest relative error against the reference, and on how many images.
+    `benchmark` the latency that
+    the table predicts; `numerical_check` the largest relative error against the reference, and on how many images.
     """
 
     network: str
@@ -84,6 +85,7 @@ class Manifest:
     output_kind: NetworkOutput = "values"
     architecture: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    benchmark: dict[str, Any] = field(default_factory=dict)
     numerical_check: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from compiler.codegen.schedules.template import Schedule
+from compiler.codegen.tvm_api import llvm_version
 from compiler.ir.graph import Network
+from compiler.latency import LatencyTable
 from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime import device
 from runtime.bench import cores
 from runtime.bench_contender import Contender
-from runtime.benchmark import relative_error
+from runtime.benchmark import Latency, latency, relative_error
 from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, write_bundle
 from runtime.features import needed_flags
 from runtime.linker import link_for
@@ -29,6 +32,7 @@ UNCHANGED = ("identity", "dropout", "flatten")
 """Operators whose values are those of their operand."""
 BOUNDED = ("sigmoid", "hsigmoid", "tanh")
 """Activations behind which a vector's values are no logits."""
+WARM_UP_RUNS, MOST_RUNS = 20, 2000
 CHECK_LIMIT = 1e-4
 """The largest relative error between a bundle and its reference for the bundle to be written."""
 
@@ -99,6 +103,19 @@ def _check(bundle: Bundle, reference: Reference) -> dict[str, Any]:
     }
 
 
+def timed(bundle: Bundle) -> Latency:
+    """The latency of a bundle that this machine runs, on the threads it was built for, in about a second.
+
+    Raises:
+        BenchProblem: it cannot be run.
+    """
+    target, shape = bundle.manifest.target, bundle.manifest.input.shape
+    place = {"threads": target.threads, "cores": cores(target.threads), "shape": shape}
+    with Contender("bundle", {"kind": "bundle", "folder": str(bundle.folder.absolute()), **place}) as it:
+        typical_ms = float(np.median(it.run(WARM_UP_RUNS)))
+        return latency(it.run(int(min(MOST_RUNS, max(WARM_UP_RUNS, 1000 / typical_ms)))))
+
+
 def answers(setup: Mapping[str, Any], shape: tuple[int, ...], threads: int, inputs: Array) -> Array:
     """The outputs of a contender, in a process of its own, for `inputs` `[N, …]`; `shape` has the batch, 1.
 
@@ -140,6 +157,20 @@ def bundle_target(target: Target) -> BundleTarget:
     return BundleTarget(
         target.name, target.cpu, target.triple, target.machine, target.threads, tuple(sorted(features))
     )
+
+
+def compiled_with(*packages: str) -> dict[str, str]:
+    """The versions of the compiler, and of what else the numbers of a bundle depend on."""
+    names = ("numpy", *packages)
+    return {"llvm": llvm_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def predicted(table: LatencyTable | None, plan: Plan) -> dict[str, Any]:
+    """What the table says of the kernels that a bundle holds, the same for the same table; nothing without one."""
+    if table is None:
+        return {}
+    latency_ms = table.predict(call.kernel.signature for call in plan.calls).latency_ms
+    return {"latency_predicted_ms": latency_ms, "records": table.records}
 
 
 def output_kind(network: Network) -> NetworkOutput:

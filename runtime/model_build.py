@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,17 @@ from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
 from runtime.build_folder import held_for_build, refuse_inside_bundle
 from runtime.bundle import Bundle, Manifest, Tensor
+from runtime.bundle_measured import write_measured
+from runtime.bundle_trust import note_built
 from runtime.checked_bundle import (
     Build,
     Reference,
     answers,
     bundle_target,
+    compiled_with,
     output_kind,
+    predicted,
+    timed,
     torch_answers,
     write_checked,
 )
@@ -37,7 +42,9 @@ from runtime.files import sha256_file, write_atomic
 from runtime.latency_table import write_table
 from runtime.peers import onnxruntime
 from runtime.profiler import WINNER_TRIALS, profile
+from runtime.provenance import git_revision
 from runtime.records import Records
+from runtime.targets import cannot_run
 
 BUDGET_S = 60.0
 """How long a model's kernels are tuned and priced unless more is asked for."""
@@ -138,7 +145,11 @@ def _write(
     reference = reference_of(model, target.threads)
     if not _differs(reference.outputs):
         progress.note("its outputs are the same for different inputs: that they agree says little")
-    bundle = write_checked(folder / "bundle", build, _manifest(model, target, table), reference)
+    manifest = replace(_manifest(model, target, table), benchmark=predicted(table, build.plan))
+    bundle = write_checked(folder / "bundle", build, manifest, reference)
+    note_built(bundle, progress)
+    if table is not None and cannot_run(target) is None:
+        write_measured(bundle.folder, bundle.digest, target.threads, timed(bundle))
     _write_others(folder, exported, target, table)
     progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return bundle
@@ -218,8 +229,10 @@ def _manifest(model: Model, target: Target, table: LatencyTable | None) -> Manif
         provenance={
             "model": model.path.name,
             "model_sha256": sha256_file(model.path),
+            **git_revision(model.path),
             "records": table.records if table else "",
         },
+        versions=compiled_with("onnx"),
     )
 
 

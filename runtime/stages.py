@@ -390,9 +390,11 @@ def _build_inputs(run: Run) -> Any:
 
 def _build(run: Run) -> tuple[str, ...]:
     from runtime.assemble import assemble
+    from runtime.bundle_trust import note_built
 
     table = None if run.untuned else run.table(run.tuning_file)
     bundle = assemble(run, *run.compiled(), table)
+    note_built(bundle, run.progress)
     run.progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return (BUNDLE, *[f"bundle/{name}" for name in bundle.manifest.files])
 
@@ -408,9 +410,12 @@ def _bench_inputs(run: Run) -> Any:
 def _bench(run: Run) -> tuple[str, ...]:
     from runtime.assemble import benchmark
     from runtime.benchmark import with_stages, write_benchmark
+    from runtime.bundle_measured import write_measured
+    from runtime.bundle_trust import trusted
 
-    began = time.monotonic()
+    began, bundle = time.monotonic(), trusted(run.folder / "bundle")
     measured = benchmark(run)
+    write_measured(bundle.folder, bundle.digest, measured.threads, measured)
     seconds = {**run.seconds(), "bench": round(time.monotonic() - began, 3)}
     write_benchmark(run.folder / BENCH, with_stages(measured, seconds))
     return (BENCH,)

@@ -69,6 +69,11 @@ def version() -> str:
     return str(tvm.__version__)
 
 
+def llvm_version() -> str:
+    """The major release of the LLVM that TVM was built with."""
+    return str(llvm.llvm_version_major())
+
+
 def tvm_target(target: Target, level: int = OPTIMIZATION) -> Any:
     """The processor of a target as TVM takes it; the triple is always set, since the default is a conda triple."""
     fields: dict[str, Any] = {

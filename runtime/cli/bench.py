@@ -49,6 +49,7 @@ Plot = Annotated[
     Path | None,
     typer.Option("--plot", metavar="FILE.svg", help="draw the kernels under the machine's roofline"),
 ]
+Trust = Annotated[bool, typer.Option("--trust", help="run a bundle that was not built here, this once")]
 Save = Annotated[Path | None, typer.Option("--save", help="write the result to this JSON file, too")]
 
 
@@ -71,6 +72,7 @@ class Options:
     table: Path | None
     sort: SortKey | None
     plot: Path | None
+    trust: bool
 
     @property
     def core_numbers(self) -> tuple[int, ...] | None:
@@ -94,10 +96,12 @@ def bench_folder(path: Path, options: Options, form: Answer) -> None:
         CommandError: there is no bundle.
     """
     from runtime.bundle_bench import bundle_folder
+    from runtime.bundle_trust import trusted
 
     folder = bundle_folder(path)
     if folder is None:
         raise CommandError(no_bundle(path))
+    trusted(folder, options.trust)
     if options.kernels:
         _bench_kernels(folder, options, form)
     else:

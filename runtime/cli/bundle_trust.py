@@ -15,7 +15,6 @@ keys = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Folder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="the folder of a bundle")]
-Trust = Annotated[bool, typer.Option("--trust", help="run a bundle that was not built here, this once")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="whose key it is")]
 
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from runtime.cli import bundle_trust
-from runtime.cli.bench import Cores, Threads, core_numbers
-from runtime.cli.bundle_trust import Folder, Trust
+from runtime.cli.bench import Cores, Threads, Trust, core_numbers
+from runtime.cli.bundle_trust import Folder
 from runtime.cli.common import NO, Answer, AnswerFormat, command, write_answer, write_json
 
 app = typer.Typer(

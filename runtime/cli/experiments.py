@@ -264,6 +264,7 @@ def bench(
     table: benches.Table = None,
     sort: benches.Sort = None,
     plot: benches.Plot = None,
+    trust: benches.Trust = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Measure the bundle: latency, kernels, accuracy, peers, prediction against measurement.
@@ -277,7 +278,9 @@ def bench(
 
     Example: onepath bench runs/quickstart/bundle --kernels --sort share --plot roofline.svg
     """
-    options = benches.Options(peers, peer, threads, cores, model, seconds, save, kernels, table, sort, plot)
+    options = benches.Options(
+        peers, peer, threads, cores, model, seconds, save, kernels, table, sort, plot, trust
+    )
     if file.is_dir():
         of_spaces: dict[str, object] = {
             "--out": out,
