@@ -16,6 +16,8 @@ from compiler.codegen.onnx_reader import OnnxProblem
 from compiler.passes.fuse import fuse
 from runtime import device, model_build
 from runtime.bundle import verify
+from runtime.bundle_diff import differences
+from runtime.bundle_trust import standing
 from runtime.checked_bundle import WrongAnswers
 from runtime.files import FileProblem, folder_lock
 from runtime.model_build import build_model, read, reference_of
@@ -95,6 +97,18 @@ def test_a_tuned_bundle_has_a_table_and_records(tmp_path: Path) -> None:
     assert set(built.plan.kernels) <= set(built.table.entries)
     assert json.loads((out / "tuning" / "host.json").read_text())["schema"] == "onepath.latency/1"
     assert (tmp_path / "records.db").exists()
+    predicted, measured = built.bundle.manifest.benchmark, verify(out / "bundle").benchmark
+    assert predicted["latency_predicted_ms"] == built.latency_predicted_ms
+    assert 0 < measured["latency_p50_ms"] <= measured["latency_p90_ms"] <= measured["latency_p99_ms"]
+    assert standing(built.bundle) == "built here"
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    path = saved(tmp_path, small_model())
+    one, other = (build_model(path, device.host(), tmp_path / name, trials=0).bundle for name in "ab")
+    assert differences(one, other) == {}
+    assert one.digest == other.digest
+    assert {"llvm", "onepath", "apache-tvm", "numpy", "onnx"} <= one.manifest.versions.keys()
 
 
 @pytest.mark.slow
