@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import secrets
 import shutil
 import signal
 import subprocess
@@ -160,8 +161,7 @@ def replace_folder(made: Path, folder: Path) -> None:
     Raises:
         FileProblem: the place cannot be written.
     """
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
     try:
         if folder.exists():
             folder.rename(old)

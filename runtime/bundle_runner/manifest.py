@@ -18,6 +18,8 @@ UNLISTED = ("manifest.json.sig", "benchmark.json")
 """What may lie in a bundle though its manifest does not list it: a signature of that, and a measurement."""
 MANIFEST_CAP_BYTES, UNLISTED_CAP_BYTES = 8 << 20, 64 << 10
 """How large a manifest may be, and each file that it need not list."""
+NESTING_CAP = 32
+"""How deep a manifest may be nested: each level is two spaces at the begin of a line."""
 FILES_CAP, NAME_CAP, TOTAL_CAP_BYTES = 1000, 90, 2 << 30
 """How many files a bundle may have, how many characters each name, and how many bytes all of them."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*\Z")
@@ -79,9 +81,11 @@ def parse_manifest(data: bytes, where: str) -> dict[str, Any]:
     expected = "sha256:" + hashlib.sha256(canonical).hexdigest()
     if manifest.get("checksum") != expected or written != text:
         raise BundleProblem(f"{where} was damaged or changed; build the bundle again")
-    problem_found = wrong_files(content.get("files"))
-    if problem_found:
-        raise BundleProblem(f"{where} {problem_found}; build the bundle again")
+    wrong = wrong_files(content.get("files"))
+    if "\n" + "  " * NESTING_CAP in text:
+        wrong = "is nested too deep"
+    if wrong:
+        raise BundleProblem(f"{where} {wrong}; build the bundle again")
     return content
 
 

@@ -85,6 +85,11 @@ def told(text: str) -> str:
     return text.replace(json.loads(text)["checksum"], "sha256:" + hashlib.sha256(canonical).hexdigest())
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """A value in so many others."""
+    return {"a": nested(depth - 1)} if depth else {}
+
+
 def bomb() -> bytes:
     """128 MiB of zeros, which the manifest lists: 130 kB as an archive."""
     files = contents()
@@ -197,6 +202,10 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
         "does not begin with a manifest of at most 8 MiB",
     ),
     "a manifest nested deep": (lambda: written('{"a":' * 100_000), "cannot be read"),
+    "a manifest nested 200 deep": (
+        lambda: written(json_document(payload(contents(), provenance=nested(200)), SCHEMA)),
+        "is nested too deep",
+    ),
     "a manifest that is no object": (lambda: written("[]"), "cannot be read"),
     "a manifest that is no text": (lambda: archive([member("manifest.json", b"\xff\xfe")]), "cannot be read"),
     "a manifest of another version": (
