@@ -19,7 +19,7 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
     rows = {
         "network": manifest.network,
         "target": _target(bundle),
-        "needs": " ".join([manifest.target.machine, *manifest.target.features]),
+        "needs": [manifest.target.machine, *manifest.target.features],
         "input": _tensor(manifest.input),
         "output": f"{_tensor(manifest.output)}; {manifest.output_kind}",
         "labels": _labels(manifest.labels),
@@ -28,6 +28,7 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
         "provenance": manifest.provenance or "unknown",
         "versions": manifest.versions,
         "check": manifest.numerical_check or "none",
+        "predicted": manifest.benchmark or "nothing",
         "measured": bundle.benchmark or "nothing",
         "digest": bundle.digest,
     }
@@ -55,7 +56,7 @@ def _section(rows: Mapping[str, Any], indent: str = "") -> Iterator[str]:
 
 def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return shown(", ".join(map(str, value))) or "none"
+        return ", ".join(shown(str(each)) for each in value) or "none"
     return shown(f"{value:.4g}" if isinstance(value, float) else str(value))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,15 @@ def test_changed_files_are_told_by_their_hashes(tmp_path: Path, monkeypatch: pyt
 
 
 def test_inspect_shows_all_that_people_ask_for(tmp_path: Path) -> None:
-    folder = light_bundle(tmp_path / "one", numerical_check={"images": 8, "max_relative_error": 1.5e-6})
+    manifest_check, predicted = {"images": 8, "max_relative_error": 1.5e-6}, {"latency_predicted_ms": 0.25}
+    folder = light_bundle(tmp_path / "one")
+    target = asdict(verify(folder).manifest.target) | {"features": [f"feature{index}" for index in range(30)]}
+    folder = light_bundle(folder, numerical_check=manifest_check, target=target, benchmark=predicted)
     text = call("inspect", folder).stdout
     for shown in (
         "network        light",
+        ", ".join(target["features"]),
+        "latency_predicted_ms  0.25",
         "host: x86-64, x86_64-linux-gnu, 1 thread",
         "float32 1x2x8x8, NCHW",
         "float32 1x3, NC; logits",
@@ -87,7 +93,7 @@ def test_inspect_shows_all_that_people_ask_for(tmp_path: Path) -> None:
     ):
         assert shown in text
     assert call("inspect", pack(folder)).stdout == text
-    manifest = payload(contents(), numerical_check={"images": 8, "max_relative_error": 1.5e-6})
+    manifest = payload(contents(), numerical_check=manifest_check, target=target, benchmark=predicted)
     said = call("inspect", folder, "--format", "json").stdout
     assert json.loads(said) == json.loads(json.dumps(manifest))
 
