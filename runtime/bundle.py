@@ -3,6 +3,7 @@
     model.so         the kernels and weights, as TVM's virtual machine runs them
     manifest.json    what it is, what it needs, and the SHA-256 and size of every other file but the last two
     runner.py        runs it with Python and numpy alone
+    cpp/             runs it without Python: one source file, and how CMake builds it
     lib/             TVM's two runtime libraries, with their licences
     manifest.json.sig, benchmark.json    where there are some: a signature of the manifest, and what was measured
 
@@ -27,6 +28,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from runtime.bundle_cpp import cpp_files
 from runtime.bundle_measured import BENCHMARK, parse_measured
 from runtime.bundle_runner import manifest as checks
 from runtime.bundle_runner.manifest import SCHEMA
@@ -137,6 +139,7 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
     """
     contents = {"model.so": read_bytes(model), "runner.py": runner_source().encode()}
     contents |= runtime_files(manifest.target.machine)
+    contents |= cpp_files(manifest, contents)
     files = {
         name: FileEntry(hashlib.sha256(data).hexdigest(), len(data))
         for name, data in sorted(contents.items())

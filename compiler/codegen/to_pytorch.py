@@ -10,16 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compiler.codegen.pytorch_forward import forward_lines, is_chain
 from compiler.codegen.pytorch_parts import Part, Scalar, constructor, part_tree, renamed_keys
+from compiler.codegen.rendering import render
 from compiler.ir.expression import show
 from compiler.ir.graph import Graph, Network
 
-TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 100
 RESERVED = frozenset({"Network", "Parts", "Learned", "Tensor", "F", "RENAMED"})
 """Names of the source's own, which no class may take."""
@@ -230,16 +227,7 @@ def _render(network: Network, root: Part, classes: tuple[ClassSource, ...]) -> s
             [*used, *(["torch"] if "Learned" in used else []), *(["F"] if "attention" in used else [])]
         ),
     )
-    # Python is written, not HTML: escaping would spoil it.
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("network.py.j2").render(view=view)
+    return render("network.py.j2", view)
 
 
 def _quotable(text: str) -> str:

@@ -1,14 +1,22 @@
-"""What a bundle takes: images and arrays of pixels, preprocessed as the manifest says, or arrays as they are."""
+"""What a bundle takes: images and arrays of pixels, preprocessed as the manifest says, or arrays as they are.
+
+The bundle's C++ runner reads the same files by the same rules (`compiler/codegen/templates/cpp`).
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 
+from runtime.bundle_runner.images import PIXEL_CAP, PORTABLE, fitted, in_channels, read_portable
 from runtime.bundle_runner.manifest import BundleProblem
 
+RAW = (".bin", ".raw")
+"""The suffixes of files that hold numbers alone."""
 NPY_MAGIC = b"\x93NUMPY"
 """How every .npy file begins."""
 
@@ -30,7 +38,7 @@ def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
         BundleProblem: the file cannot be read, or does not fit the network.
     """
     _check_file(path)
-    values = _read_array(path) if path.suffix == ".npy" else _read_image(path, manifest)
+    values = _read(path, manifest)
     wanted = tuple(manifest["input"]["shape"][1:])
     if values.dtype == np.uint8:
         _needs_preprocessing(path, manifest)
@@ -51,12 +59,33 @@ def read_input(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(values)[:, None]
 
 
+def _read(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return _read_array(path)
+    try:
+        if suffix in RAW:
+            return _read_raw(path, manifest)
+        _needs_preprocessing(path, manifest)
+        channels, height, width = manifest["input"]["shape"][1:]
+        pixels = read_portable(path) if suffix in PORTABLE else _read_image(path, channels)
+    except OSError as problem:
+        raise BundleProblem(f"{path} cannot be read ({problem.strerror})") from None
+    ready = fitted(in_channels(pixels, channels), width, height)
+    return ready[None] if ready.ndim == 2 else np.moveaxis(ready, -1, 0)
+
+
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise BundleProblem(f"{path} is a folder; name an image or a .npy array")
-    if not path.exists():
-        raise BundleProblem(f"{path} does not exist")
-    if path.suffix == ".npz":
+    try:
+        if path.is_dir():
+            raise BundleProblem(f"{path} is a folder; name an image or a .npy array")
+        if not path.exists():
+            raise BundleProblem(f"{path} does not exist")
+        if not path.is_file():
+            raise BundleProblem(f"{path} is no regular file; name an image or a .npy array")
+    except OSError as problem:
+        raise BundleProblem(f"{path} cannot be read ({problem.strerror})") from None
+    if path.suffix.lower() == ".npz":
         raise BundleProblem(f"{path} may hold several arrays; give one as .npy (numpy.save)")
 
 
@@ -85,43 +114,50 @@ def _read_array(path: Path) -> np.ndarray[Any, Any]:
     try:
         if not begins_as_npy(path):
             raise BundleProblem(f"{path} is no .npy array: it does not begin as those of numpy.save do")
-        # Mapped, so that a header which promises more than the file holds costs nothing.
-        values: np.ndarray[Any, Any] = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as problem:
+        with np.errstate(over="ignore"):
+            # Mapped, so that a header which promises more than the file holds costs nothing.
+            values: np.ndarray[Any, Any] = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError, OverflowError, TokenError) as problem:
         raise BundleProblem(f"{path} is no .npy array of numbers ({problem})") from None
+    if values.dtype.kind not in "biufc":
+        raise BundleProblem(f"{path} is no .npy array of numbers (it is of type {values.dtype})")
     return values
 
 
+def _read_raw(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """One input without a header: float32 as the network takes it, or uint8 pixels with the channels last."""
+    shape = tuple(manifest["input"]["shape"][1:])
+    count, size = math.prod(shape), path.stat().st_size
+    if size == 4 * count:
+        return np.fromfile(path, "<f4").reshape(shape)
+    if size != count:
+        raise BundleProblem(
+            f"{path} is of {size} bytes; give {4 * count} bytes of float32, or {count} bytes of uint8 pixels"
+        )
+    _needs_preprocessing(path, manifest)
+    return np.moveaxis(np.fromfile(path, np.uint8).reshape(*shape[1:], shape[0]), -1, 0)
+
+
 def _needs_preprocessing(path: Path, manifest: dict[str, Any]) -> None:
-    if not manifest["preprocessing"]:
+    if not manifest["preprocessing"] or len(manifest["input"]["shape"]) != 4:
         raise BundleProblem(
             f"{path}: the manifest does not say how pixels become the network's input; give a .npy array of "
             "float32 that is preprocessed"
         )
 
 
-def _read_image(path: Path, manifest: dict[str, Any]) -> np.ndarray[Any, Any]:
-    _needs_preprocessing(path, manifest)
+def _read_image(path: Path, channels: int) -> np.ndarray[Any, Any]:
+    """Pixels `[H, W]` for one channel, else `[H, W, 3]`, of whatever Pillow reads."""
     try:
         from PIL import Image
     except ImportError:
-        raise BundleProblem("images need Pillow (pip install pillow); or give a .npy array") from None
-    channels, height, width = manifest["input"]["shape"][1:]
+        raise BundleProblem(
+            f"{path}: images but PPM and PGM need Pillow (pip install pillow); or give a .npy array"
+        ) from None
     try:
         with Image.open(path) as image:
-            ready = image.convert("L" if channels == 1 else "RGB")
-            if ready.size != (width, height):
-                ready = _fit(ready, width, height)
-            return np.asarray(ready, np.uint8)
-    except (OSError, ValueError, Image.DecompressionBombError) as problem:
+            if image.width * image.height > PIXEL_CAP:
+                raise BundleProblem(f"{path} has more than {PIXEL_CAP} pixels; give a smaller image")
+            return np.asarray(image.convert("L" if channels == 1 else "RGB"), np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise BundleProblem(f"{path} is no image that Pillow reads ({problem})") from None
-
-
-def _fit(image: Any, width: int, height: int) -> Any:
-    """The image scaled (bicubic) until it just covers the size, then its centre: as images are trained on."""
-    factor = max(width / image.width, height / image.height)
-    scaled = image.resize(
-        (max(width, round(image.width * factor)), max(height, round(image.height * factor))), 3
-    )
-    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
-    return scaled.crop((left, top, left + width, top + height))

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "runtime.bundle_runner"
-PARTS = ("manifest", "tvm_runtime", "pinning", "pool", "model", "inputs", "outputs", "command")
+PARTS = ("manifest", "tvm_runtime", "pinning", "pool", "model", "images", "inputs", "outputs", "command")
 """In an order in which each uses those before it."""
 HEAD = '''"""Run this bundle: `python runner.py IMAGE.png` or `python runner.py ARRAY.npy`.
 
-This one file needs Python 3.9, numpy and the two libraries in `lib/`; PNG and other images need Pillow.
+This one file needs Python 3.9, numpy and the two libraries in `lib/`; images but PPM and PGM need Pillow.
 Every file is compared with the manifest before anything is loaded. An array of type uint8 holds pixels
 and is preprocessed as the manifest says; an array of type float32 is given to the network as it is.
+A `.raw` or `.bin` file is one input without a header: float32, or uint8 pixels with the channels last.
 A classifier's labels are printed, or the figures of any other output; `--out y.npy` writes the outputs.
 In Python: `load(folder, threads=2, cores=(0, 1)).run(values)` gives the output as the network does.
 """
