@@ -29,7 +29,9 @@ def render(template: str, view: Any) -> str:
 
 def c_text(text: str) -> str:
     """A literal of C++'s `string_view`: UTF-8, with every byte that is not plain as three octal digits."""
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in text.encode())
+    plain = (
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in text.encode()
+    )
     return f'"{"".join(plain)}"sv'
 
 

@@ -116,7 +116,9 @@ def _cubic(x: Pixels) -> Pixels:
     """Keys' cubic convolution with a = -0.5 (IEEE Transactions on Acoustics 29, 1981, page 1153)."""
     x, a = np.abs(x), -0.5
     near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1
-    return np.where(x < 1.0, near, np.where(x < 2.0, (((x - 5) * x + 8) * x - 4) * a, 0.0))
+    far = (((x - 5) * x + 8) * x - 4) * a
+    weights: Pixels = np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+    return weights
 
 
 def _resampled(pixels: Pixels, weights: list[tuple[int, Pixels]], axis: int) -> Pixels:
