@@ -125,4 +125,5 @@ def _resampled(pixels: Pixels, weights: list[tuple[int, Pixels]], axis: int) -> 
     moved = np.moveaxis(pixels, axis, -1)
     sums = [moved[..., first : first + len(each)] @ each for first, each in weights]
     rounded = (np.stack(sums, axis) + (1 << _WEIGHT_BITS - 1)) >> _WEIGHT_BITS
-    return np.clip(rounded, 0, 255).astype(np.uint8)
+    values: Pixels = np.clip(rounded, 0, 255).astype(np.uint8)
+    return values

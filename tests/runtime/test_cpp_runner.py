@@ -32,19 +32,23 @@ LABELS = ("ant", 'a "bee" \\', "Käfer ??/")
 Run = tuple[int, str, str]
 
 
-def build(bundle: Path, *options: str) -> Path:
-    """Build the runner by the line that stands in its head, in the bundle."""
+def build(bundle: Path, *options: str) -> None:
+    """Build the runner by the line that stands in its head, beside the bundle."""
     head = (bundle / "cpp" / "runner.cpp").read_text()
     line = re.search(r"^//     (g\+\+ .*)$", head, re.MULTILINE)
     assert line is not None
     command = [*line[1].split(), *STRICT, *options]
     done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    return bundle / "runner"
 
 
-def run(program: Path, *arguments: object) -> Run:
-    """Run a runner with nothing in its environment."""
+def run(bundle: Path, *arguments: object) -> Run:
+    """Run the runner beside a bundle."""
+    return start(bundle.with_name("runner"), f"--bundle={bundle}", *arguments)
+
+
+def start(program: Path, *arguments: object) -> Run:
+    """Run a program with nothing of its own in the environment."""
     environment = {"ASAN_OPTIONS": "detect_leaks=0"}
     command = [str(program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -59,7 +63,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = tiny_model.manifest(target=target, labels=LABELS)
     bundle = write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", library, manifest).folder
     build(bundle)
-    return Path(shutil.move(bundle, tmp_path_factory.mktemp("elsewhere") / "copied"))
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.move(bundle.with_name("runner"), elsewhere)
+    return Path(shutil.move(bundle, elsewhere / "copied"))
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +86,11 @@ def gray(libraries: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Pat
     """One of a single channel, its runner built by CMake where that is."""
     bundle = tiny_copies.bundle(tmp_path_factory.mktemp("gray") / "b", libraries[1], GRAY)
     if shutil.which("cmake") is None:
-        build(bundle).rename(bundle / "cpp" / "runner")
+        build(bundle)
         return bundle
-    for command in (["cmake", "-S", "cpp", "-B", "build"], ["cmake", "--build", "build"]):
+    for command in (["cmake", "-S", "cpp", "-B", "../build"], ["cmake", "--build", "../build"]):
         subprocess.run(command, cwd=bundle, capture_output=True, check=True)
-    (bundle / "build" / "runner").rename(bundle / "cpp" / "runner")
+    (bundle.parent / "build" / "runner").rename(bundle.with_name("runner"))
     return bundle
 
 
@@ -130,12 +136,12 @@ def save_inputs(folder: Path, shape: tuple[int, ...]) -> list[Path]:
 @pytest.mark.parametrize("name", ["colour", "gray"])
 def test_the_network_is_given_the_same(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     bundle: Path = request.getfixturevalue(name)
-    shape, program = (COLOUR, bundle / "runner") if name == "colour" else (GRAY, bundle / "cpp" / "runner")
+    shape = COLOUR if name == "colour" else GRAY
     (tmp_path / "in").mkdir()
     paths = save_inputs(tmp_path / "in", shape)
     manifest = read_manifest(bundle)
     expected = np.concatenate([read_input(path, manifest)[:, 0] for path in paths])
-    assert run(program, *paths, "--out", tmp_path / "y.npy")[::2] == (0, "")
+    assert run(bundle, *paths, "--out", tmp_path / "y.npy")[::2] == (0, "")
     got = np.load(tmp_path / "y.npy")
     np.testing.assert_array_equal(got.view(np.uint32), expected.view(np.uint32))
     np.save(tmp_path / "same.npy", got)
@@ -150,9 +156,8 @@ def without_mean(text: str) -> str:
 def test_values_are_printed_alike(gray: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     paths = save_inputs(tmp_path / "in", GRAY)
-    program = gray / "cpp" / "runner"
-    assert run(program, *paths) == run_bundle(gray, list(map(str, paths)))
-    ours, theirs = run(program, "--json", *paths), run_bundle(gray, ["--json", *map(str, paths)])
+    assert run(gray, *paths) == run_bundle(gray, list(map(str, paths)))
+    ours, theirs = run(gray, "--json", *paths), run_bundle(gray, ["--json", *map(str, paths)])
     assert (ours[0], without_mean(ours[1])) == (theirs[0], without_mean(theirs[1]))
     means = [[each["mean"] for each in json.loads(text)["outputs"]] for text in (ours[1], theirs[1])]
     np.testing.assert_allclose(*means)
@@ -167,14 +172,14 @@ def test_labels_are_printed_alike(made: Path, tmp_path: Path) -> None:
         ["--top=9", "--threads", "1"],
         [f"--cores={max(os.sched_getaffinity(0))}"],
     ):
-        assert run(made / "runner", path, *options) == run_bundle(made, [path, *options])
-    ours, theirs = run(made / "runner", path, "--json"), run_bundle(made, [path, "--json"])
+        assert run(made, path, *options) == run_bundle(made, [path, *options])
+    ours, theirs = run(made, path, "--json"), run_bundle(made, [path, "--json"])
     assert without_mean(ours[1]) == without_mean(theirs[1])
-    code, out, _ = run(made / "runner", path, "--bench", "30")
+    code, out, _ = run(made, path, "--bench", "30")
     names, times = zip(*(line.split() for line in out.splitlines()[5:]), strict=True)
     assert (code, names) == (0, ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms"))
     assert 0 < float(times[0]) <= float(times[1]) <= float(times[2])
-    timed = json.loads(run(made / "runner", path, "--bench=3", "--json")[1])
+    timed = json.loads(run(made, path, "--bench=3", "--json")[1])
     assert timed.keys() == json.loads(run_bundle(made, [path, "--bench=3", "--json"])[1]).keys()
 
 
@@ -184,7 +189,7 @@ def test_hostile_inputs_are_a_message(colour: Path, tmp_path: Path) -> None:
     for name, content in hostile():
         path = tmp_path / name
         path.write_bytes(content)
-        code, out, error = run(colour / "runner", path)
+        code, out, error = run(colour, path)
         assert (code, out, error.count("\n")) == (2, "", 1), (name, content[:80], error)
         with pytest.raises(BundleProblem) as refused:
             read_input(path, manifest)
@@ -213,13 +218,11 @@ def test_what_is_no_file_of_numbers_is_a_message(colour: Path, tmp_path: Path) -
         f"{'x' * 300}.npy",
         "",
     ):
-        code, _, error = run(colour / "runner", tmp_path / name)
+        code, _, error = run(colour, tmp_path / name)
         with pytest.raises(BundleProblem) as refused:
             read_input(tmp_path / name, manifest)
         assert (code, error) == (2, f"error: {refused.value}\n")
-    assert (
-        "a.png is of a kind that this program does not read" in run(colour / "runner", tmp_path / "a.png")[2]
-    )
+    assert "a.png is of a kind that this program does not read" in run(colour, tmp_path / "a.png")[2]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ def test_wrong_options_are_a_message(
     for name in ("x.npy", "there.npy"):
         np.save(name, np.zeros((2, 8, 8), np.float32))
     Path("text.npy").write_text("notes")
-    code, out, error = run(made / "runner", *options)
+    code, out, error = run(made, *options)
     assert (code, out) == (2, "")
     assert message in error
     assert Path("text.npy").read_text() == "notes"
@@ -267,10 +270,11 @@ def test_changed_code_and_other_bundles_are_refused(
     made: Path, tmp_path: Path, libraries: list[Path]
 ) -> None:
     bundle = Path(shutil.copytree(made, tmp_path / "b"))
+    shutil.copy(made.with_name("runner"), bundle / "runner")
     np.save(tmp_path / "x.npy", np.zeros((2, 8, 8), np.float32))
 
     def refused(message: str) -> None:
-        code, out, error = run(bundle / "runner", tmp_path / "x.npy")
+        code, out, error = start(bundle / "runner", tmp_path / "x.npy")
         assert (code, out, message in error) == (2, "", True), error
 
     for name in ("model.so", "lib/libtvm_ffi.so", "lib/libtvm_runtime.so"):
@@ -290,7 +294,7 @@ def test_changed_code_and_other_bundles_are_refused(
     refused("is missing or no plain file of the bundle")
     (bundle / "lib").unlink()
     (tmp_path / "lib").rename(bundle / "lib")
-    assert run(bundle / "runner", tmp_path / "x.npy")[0] == 0
+    assert start(bundle / "runner", tmp_path / "x.npy")[0] == 0
 
 
 def test_another_machine_or_model_is_told(libraries: list[Path], tmp_path: Path) -> None:
@@ -300,11 +304,11 @@ def test_another_machine_or_model_is_told(libraries: list[Path], tmp_path: Path)
     source = bundle / "cpp" / "runner.cpp"
     build(bundle, "-O0")
     np.save(tmp_path / "x.npy", np.zeros(COLOUR[1:], np.float32))
-    assert "this processor lacks avx1024f" in run(bundle / "runner", tmp_path / "x.npy")[2]
+    assert "this processor lacks avx1024f" in run(bundle, tmp_path / "x.npy")[2]
     text = source.read_text().replace('"avx1024f"sv', "")
     source.write_text(text.replace("OUTPUT_SHAPE = {1, 3, 5, 4}", "OUTPUT_SHAPE = {1, 60}"))
     build(bundle, "-O0")
-    code, _, error = run(bundle / "runner", tmp_path / "x.npy")
+    code, _, error = run(bundle, tmp_path / "x.npy")
     assert (code, "the model gives [1, 3, 5, 4], and not float32 [1, 60]" in error) == (2, True)
 
 
