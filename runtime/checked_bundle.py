@@ -22,6 +22,7 @@ from runtime.bench import cores
 from runtime.bench_contender import Contender
 from runtime.benchmark import Latency, latency, relative_error
 from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, write_bundle
+from runtime.emulated import NotEmulated, emulated_answers, emulator_for
 from runtime.features import needed_flags
 from runtime.linker import link_for
 from runtime.measure import compile_plan
@@ -61,7 +62,10 @@ class Reference:
 
 
 def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Reference) -> Bundle:
-    """Compile, check and write the bundle in `folder`; code of another machine is written unchecked, and says so.
+    """Compile, check and write the bundle in `folder`.
+
+    Code of another machine is checked under its emulator; where that is not installed or cannot run it, it is written
+    unchecked, and says so.
 
     Raises:
         NoCompiler: nothing here links for the target.
@@ -74,19 +78,34 @@ def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Ref
     with TemporaryDirectory(prefix="onepath-") as scratch:
         model = Path(scratch) / "model.so"
         compile_plan(build.plan, build.weights, build.schedules, build.target, model)
-        elsewhere = cannot_run(build.target)
-        if elsewhere is None:
-            check = _check(write_bundle(Path(scratch) / "bundle", model, manifest), reference)
-        else:
-            check = {"images": 0, "reason": f"not run here: {elsewhere}"}
+        unchecked = write_bundle(Path(scratch) / "bundle", model, manifest)
+        check = _check(unchecked, build.target, reference)
         return write_bundle(folder, model, replace(manifest, numerical_check=check))
 
 
-def _check(bundle: Bundle, reference: Reference) -> dict[str, Any]:
-    """The largest relative error of an input, over its largest output."""
-    target, shape = bundle.manifest.target, bundle.manifest.input.shape
-    setup = {"kind": "bundle", "folder": str(bundle.folder)}
-    outputs = answers(setup, shape, target.threads, reference.inputs)
+def _check(bundle: Bundle, target: Target, reference: Reference) -> dict[str, Any]:
+    """What the manifest says of its numerical check, made here or under the target's emulator."""
+    elsewhere, emulator = cannot_run(target), emulator_for(target)
+    if elsewhere is None:
+        setup = {"kind": "bundle", "folder": str(bundle.folder)}
+        return _compared(
+            answers(setup, bundle.manifest.input.shape, target.threads, reference.inputs), reference
+        )
+    if emulator is None:
+        return {"images": 0, "reason": f"not run here: {elsewhere}"}
+    try:
+        outputs = emulated_answers(bundle, emulator, reference.inputs)
+    except NotEmulated as reason:
+        return {"images": 0, "reason": f"not run here: {elsewhere}; {reason}"}
+    return {**_compared(outputs, reference), "by": emulator.name}
+
+
+def _compared(outputs: Array, reference: Reference) -> dict[str, Any]:
+    """The largest relative error of an input, over its largest output.
+
+    Raises:
+        WrongAnswers: it is more than `CHECK_LIMIT`.
+    """
     count = len(reference.inputs)
     expected = reference.outputs.reshape(count, -1)
     error = relative_error(outputs.reshape(count, -1), expected)

@@ -101,10 +101,10 @@ def is_own(target: Target) -> bool:
     )
 
 
-def cross_compiler(machine: str) -> str | None:
-    """The distribution's cross compiler for a machine, where it is installed."""
+def cross_compiler(machine: str, names: Sequence[str] = ("gcc", "g++")) -> str | None:
+    """The distribution's cross compiler for a machine, where it is installed: the first of these that is."""
     prefix = _GNU.get(machine)
-    found = [f"{prefix}-{name}" for name in ("gcc", "g++")] if prefix else []
+    found = [f"{prefix}-{name}" for name in names] if prefix else []
     return next((name for name in found if shutil.which(name)), None)
 
 
