@@ -121,7 +121,7 @@ def checked(numerical_check: Mapping[str, Any]) -> Payload:
     """What a build says of its numerical check: the error against the reference, or why there was none."""
     return {
         name: numerical_check[name]
-        for name in ("reference", "max_relative_error", "reason")
+        for name in ("reference", "by", "max_relative_error", "reason")
         if name in numerical_check
     }
 

@@ -71,7 +71,10 @@ def emulated_answers(bundle: Bundle, emulator: Emulator, inputs: Array) -> Array
             raise BenchProblem(f"the bundle's runner cannot be built: {problem}") from None
         np.save(given, inputs)
         threads = min(bundle.manifest.target.threads, len(device.cores()))
-        _run(emulator, [str(runner), f"--bundle={bundle.folder}", f"--threads={threads}", str(given), f"--out={taken}"])
+        _run(
+            emulator,
+            [str(runner), f"--bundle={bundle.folder}", f"--threads={threads}", str(given), f"--out={taken}"],
+        )
         outputs: Array = np.load(taken)
         return outputs
 
@@ -82,7 +85,13 @@ def _run(emulator: Emulator, command: list[str]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LD_", "QEMU_"))}
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", check=False, timeout=RUN_S, env=environment
+            words,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=RUN_S,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         raise NotEmulated(f"under {emulator.name} it takes longer than {RUN_S:g} s") from None

@@ -256,6 +256,8 @@ def answer(built: BuiltModel) -> dict[str, Any]:
         "target": manifest.target.name,
         "threads": manifest.target.threads,
         "kernels": len(built.plan.kernels),
-        **{name: check[name] for name in ("reference", "max_relative_error", "reason") if name in check},
+        **{
+            name: check[name] for name in ("reference", "by", "max_relative_error", "reason") if name in check
+        },
         **({} if predicted is None else {"latency_predicted_ms": predicted}),
     }

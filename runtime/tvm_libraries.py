@@ -88,19 +88,32 @@ def fetched(machine: str) -> Path:
     Raises:
         FileProblem: TVM has no package for it, or pip cannot fetch it; the message is pip's.
     """
-    releases = {name: importlib.metadata.version(name) for name in DISTRIBUTIONS}
+    releases = _releases()
     if machine not in MACHINES:
         raise FileProblem(
             f"TVM's runtime for {machine}",
             "does not exist as a package",
             "build the standalone form, which needs none (`onepath build --standalone`)",
         )
-    place = Path(platformdirs.user_cache_dir("onepath")) / "tvm_runtime"
-    folder = place / f"{machine}-{'-'.join(releases.values())}"
-    wanted = [folder / library for library in LIBRARIES.values()]
-    if not all(path.is_file() for path in wanted):
+    folder = _place(machine, releases)
+    if not is_kept(machine):
         _fetch(machine, releases, folder)
     return folder
+
+
+def is_kept(machine: str) -> bool:
+    """Whether another machine's libraries, of the releases installed here, were fetched before."""
+    folder = _place(machine, _releases())
+    return all((folder / library).is_file() for library in LIBRARIES.values())
+
+
+def _releases() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in DISTRIBUTIONS}
+
+
+def _place(machine: str, releases: Mapping[str, str]) -> Path:
+    place = Path(platformdirs.user_cache_dir("onepath")) / "tvm_runtime"
+    return place / f"{machine}-{'-'.join(releases.values())}"
 
 
 def _fetch(machine: str, releases: Mapping[str, str], folder: Path) -> None:
