@@ -29,7 +29,7 @@ LACKS = "this processor lacks"
 
 
 class NotEmulated(Exception):
-    """The emulator cannot run this code, or not in time; the message says why."""
+    """Code cannot be run under emulation here, or not in time; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,20 @@ class Emulator:
         return self.program.removesuffix("-static")
 
 
-def emulator_for(target: Target) -> Emulator | None:
-    """What runs code of another machine's processor here; None where it is not installed, or not needed."""
+def emulator_for(target: Target) -> Emulator:
+    """What runs code of another machine's processor here.
+
+    Raises:
+        NotEmulated: nothing does; the message says what to install, where that would help.
+    """
     machine = target.machine
     if target.kind != "llvm" or "linux" not in target.triple or machine == platform.machine():
-        return None
+        raise NotEmulated("nothing emulates it here")
     compiler, program = cross_compiler(machine, ("g++",)), emulator(machine)
-    return Emulator(compiler, program, sysroot(machine)) if compiler and program else None
+    if compiler is None or program is None:
+        missing = f"a C++ compiler for {machine}" if compiler is None else "an emulator (qemu-user-static)"
+        raise NotEmulated(f"to check it under emulation, install {missing}")
+    return Emulator(compiler, program, sysroot(machine))
 
 
 def emulated_answers(bundle: Bundle, emulator: Emulator, inputs: Array) -> Array:
