@@ -97,7 +97,8 @@ def target_named(settings: Settings, name: str) -> TargetSettings:
     found = settings.targets.get(name) or known_settings(name)
     if found is None:
         known = [f"`{each}`" for each in settings.targets]
-        there = f"the file has {listed(known, 'and')}, and `onepath targets` lists the known ones"
+        own = f"the file has {listed(known, 'and')}, and " if len(known) > 1 else ""
+        there = f"{own}`onepath targets` lists the known ones"
         near = did_you_mean(name, [*settings.targets, *known_targets()])
         raise NoSuchPart(f"no target is named `{name}`; {near or there}")
     return found

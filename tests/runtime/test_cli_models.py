@@ -65,7 +65,7 @@ def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Pat
         (["--space", "s"], "--space is for .space files"),
         (["--set", "epochs=2"], "--set is for .space files"),
         (["--restart"], "--restart is for .space files"),
-        (["--target", "phone"], "no target is named `phone`; there is `host`"),
+        (["--target", "phone"], "no target is named `phone`; `onepath targets` lists"),
         (["--budget", "cow"], "--budget cow: `tune_budget` must be a time"),
         (["--threads", "2000"], "--threads 2000: "),
         (["--input-shape", "3by3"], "write channels, height and width, as in 3x48x192"),
