@@ -123,7 +123,9 @@ def test_a_target_that_is_not_declared(tmp_path: Path) -> None:
     path.write_text("target pixel {}\n" + SPACE.format("a"))
     result = call("cost", path, "--target", "nope")
     assert result.exit_code == 2
-    assert "no target is named `nope`; the file has `host` and `pixel`, and `onepath targets`" in result.output
+    assert (
+        "no target is named `nope`; the file has `host` and `pixel`, and `onepath targets`" in result.output
+    )
 
 
 def test_which_space_is_meant() -> None:
