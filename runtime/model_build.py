@@ -44,7 +44,7 @@ from runtime.peers import onnxruntime
 from runtime.profiler import WINNER_TRIALS, profile
 from runtime.provenance import git_revision
 from runtime.records import Records
-from runtime.targets import cannot_run
+from runtime.targets import cannot_run, check_bundle
 
 BUDGET_S = 60.0
 """How long a model's kernels are tuned and priced unless more is asked for."""
@@ -123,6 +123,7 @@ def build_model(
     """
     said = progress or Silent()
     refuse_inside_bundle(folder)
+    check_bundle(target)
     with announced(said, "read"):
         model = read(path, input_sizes)
         said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")

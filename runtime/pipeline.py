@@ -127,6 +127,10 @@ def check_possible(run: Run, wanted: Sequence[Stage]) -> None:
         NoSuchPart, SearchProblem, DataProblem: what is missing or does not fit.
     """
     names = [stage.name for stage in wanted]
+    if "build" in names:
+        from runtime.targets import check_bundle
+
+        check_bundle(run.target)
     searches = "search" in names and run.given is None and bool(run.experiment.space.decisions)
     if searches:
         search_options_of(run)

@@ -103,7 +103,7 @@ def lines_of(facts: TargetFacts) -> list[str]:
     if facts.kind == "cuda":
         return [
             *_head(facts),
-            f"GPU        {facts.arch}; its kernels have default GPU schedules, and are not tuned without the device",
+            f"GPU        {facts.arch}; nothing is built for it yet",
             f"host       {facts.cpu}, {facts.triple}",
         ]
     processor = f"{facts.cpu} for {facts.triple}" + (f", {facts.abi}" if facts.abi else "")
@@ -140,5 +140,5 @@ def _peak(facts: TargetFacts) -> str:
 
 def _runtime(facts: TargetFacts) -> str:
     if facts.bundle_runtime:
-        return "bundles carry TVM's libraries for it; the standalone form needs none"
-    return "TVM has no libraries for it: the standalone form only"
+        return "bundles carry TVM's libraries for it"
+    return "TVM has no libraries for it: no bundle can be built for it yet"

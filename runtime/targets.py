@@ -12,6 +12,7 @@ from compiler.target import Target
 from dsl.settings import TargetSettings
 from runtime import device
 from runtime.features import needed_flags
+from runtime.tvm_libraries import MACHINES as MACHINES_WITH_RUNTIME
 
 NATIVE = "native"
 KINDS = ("llvm", "cuda", "c")
@@ -73,8 +74,8 @@ def here(settings: TargetSettings) -> Target:
     reason = cannot_run(target)
     if reason is not None:
         raise UnsupportedTarget(
-            f"target `{target.name}` cannot be measured on this machine: {reason}; measure on such a device with "
-            f"`--device`, give it a `latency_table` to search by, or {WITHOUT_MEASURING}"
+            f"target `{target.name}` cannot be measured on this machine: {reason}; give it a `latency_table` to search "
+            f"by, or {WITHOUT_MEASURING}"
         )
     return target
 
@@ -95,6 +96,21 @@ def cannot_run(target: Target) -> str | None:
     if target.threads > len(device.cores()):
         return f"it takes {target.threads} threads, and this process has {len(device.cores())} cores"
     return None
+
+
+def check_bundle(target: Target) -> None:
+    """Refuse a target that no bundle can be built for, before anything long is done.
+
+    Raises:
+        UnsupportedTarget: its kind, or its machine, for which TVM has no runtime.
+    """
+    if target.kind != "llvm":
+        raise UnsupportedTarget(f"target `{target.name}`: nothing is built for the kind `{target.kind}` yet")
+    if target.machine not in MACHINES_WITH_RUNTIME:
+        raise UnsupportedTarget(
+            f"target `{target.name}`: TVM has no runtime for {target.machine}, which a bundle carries; bundles can be "
+            f"built for {' and '.join(MACHINES_WITH_RUNTIME)}"
+        )
 
 
 def _system(triple: str) -> tuple[str, bool]:

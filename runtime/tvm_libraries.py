@@ -93,7 +93,7 @@ def fetched(machine: str) -> Path:
         raise FileProblem(
             f"TVM's runtime for {machine}",
             "does not exist as a package",
-            "build the standalone form, which needs none (`onepath build --standalone`)",
+            "bundles can be built for " + " and ".join(MACHINES),
         )
     folder = _place(machine, releases)
     if not is_kept(machine):

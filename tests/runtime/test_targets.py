@@ -14,7 +14,7 @@ from runtime import device
 from runtime.features import features_of, needed_flags
 from runtime.linker import NoCompiler, compiler_for
 from runtime.target_facts import facts_of, lines_of
-from runtime.targets import UnsupportedTarget, cannot_run, here, resolve
+from runtime.targets import UnsupportedTarget, cannot_run, check_bundle, here, resolve
 
 pytestmark = pytest.mark.tvm
 
@@ -87,10 +87,19 @@ def test_switches_change_the_features() -> None:
 
 def test_another_machine_cannot_be_measured_here() -> None:
     with pytest.raises(
-        UnsupportedTarget, match=r"board.*cannot be measured.*it is aarch64.*--device.*--trials 0"
+        UnsupportedTarget, match=r"board.*cannot be measured.*it is aarch64.*latency_table.*--trials 0"
     ):
         here(AARCH64)
     assert cannot_run(resolve(TargetSettings("host"))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("c", "the kind `c`"), ("cuda_sm_86", "the kind `cuda`"), ("riscv64", "no runtime for riscv64")],
+)
+def test_what_no_bundle_can_be_built_for_is_refused(name: str, said: str) -> None:
+    with pytest.raises(UnsupportedTarget, match=said):
+        check_bundle(resolve(known_targets()[name].settings))
 
 
 def test_more_threads_than_cores_can_be_built_for_and_not_measured() -> None:

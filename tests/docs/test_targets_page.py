@@ -1,0 +1,63 @@
+"""docs/targets.md and docs/deploy.md: their targets are sound, and their commands have the options that they show."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from dsl.diagnostic import has_errors
+from dsl.known_targets import known_targets, user_table
+from dsl.parser import parse
+from dsl.resolve import resolve_settings
+from dsl.source import Source
+from runtime.cli import app
+from runtime.targets import resolve
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("targets", "deploy")}
+SPACES = re.findall(r"```space\n(.*?)```", PAGES["targets"], re.DOTALL)
+(TOML,) = re.findall(r"```toml\n(.*?)```", PAGES["targets"], re.DOTALL)
+COMMANDS = sorted(
+    {
+        line.split(" && ")[0]
+        for page in PAGES.values()
+        for block in re.findall(r"```\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+        if line.startswith("onepath ")
+    }
+)
+
+
+@pytest.mark.tvm
+@pytest.mark.parametrize("text", SPACES)
+def test_the_targets_shown_can_be_built_for(text: str) -> None:
+    file, found = parse(Source("page", text))
+    assert file is not None
+    assert not has_errors(found)
+    settings, found = resolve_settings(file)
+    assert not found
+    for each in settings.targets.values():
+        assert resolve(each).name == each.name
+
+
+@pytest.mark.tvm
+def test_the_users_file_shown_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    user_table().parent.mkdir(parents=True)
+    user_table().write_text(TOML)
+    assert resolve(known_targets()["board"].settings).cpu == "cortex-a53"
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_shown_exists_with_its_options(line: str) -> None:
+    words = shlex.split(line)[1:]
+    command: click.Command = typer.main.get_command(app)
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in words if word.startswith("--")} <= known, line
