@@ -66,7 +66,7 @@ def test_refuses_impossible_times() -> None:
 
 
 def test_a_target_says_what_it_cannot_be() -> None:
-    for change in ({"kind": "cuda"}, {"threads": 0}, {"vector_bits": 100}):
+    for change in ({"kind": "gpu"}, {"threads": 0}, {"vector_bits": 100}):
         with pytest.raises(ValueError, match="target `host`"):
             replace(TARGET, **change)
     assert TARGET.lanes == 4
