@@ -6,6 +6,7 @@ The bundle's C++ runner reads the same files by the same rules (`compiler/codege
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -114,10 +115,12 @@ def _read_array(path: Path) -> np.ndarray[Any, Any]:
     try:
         if not begins_as_npy(path):
             raise BundleProblem(f"{path} is no .npy array: it does not begin as those of numpy.save do")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"), warnings.catch_warnings():
+            # What numpy warns of (headers of Python 2, types by old names) is read or refused all the same.
+            warnings.simplefilter("ignore")
             # Mapped, so that a header which promises more than the file holds costs nothing.
             values: np.ndarray[Any, Any] = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError, OverflowError, TokenError) as problem:
+    except (OSError, ValueError, TypeError, EOFError, OverflowError, TokenError) as problem:
         raise BundleProblem(f"{path} is no .npy array of numbers ({problem})") from None
     if values.dtype.kind not in "biufc":
         raise BundleProblem(f"{path} is no .npy array of numbers (it is of type {values.dtype})")

@@ -78,6 +78,8 @@ def arrays() -> Iterator[bytes]:
     ):
         yield npy(PLAIN.replace("<f4", kind), DATA * 4)
     yield npy(PLAIN.replace("'<f4'", "[('a', '<f4')]"))
+    yield from (npy(PLAIN + "\0 \n"), npy(PLAIN + "\x0b"), npy(PLAIN.replace("'descr'", "b'escr'")))
+    yield from (npy(PLAIN.replace("(3, 5", "(3, 05")), npy(PLAIN).replace(b"\x01\x00", b"\x01\x07", 1))
     huge = f"({2**33}, {2**33}, {2**33})"
     for shape in (
         "()",

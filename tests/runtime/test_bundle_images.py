@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,13 @@ def test_raw_numbers_are_one_input(tmp_path: Path) -> None:
     (tmp_path / "a.raw").write_bytes(b"\0" * 71)
     with pytest.raises(BundleProblem, match="of 71 bytes; give 288 bytes of float32, or 72 bytes of uint8"):
         read_input(tmp_path / "a.raw", MANIFEST)
+
+
+def test_an_array_of_python_2_is_read_without_a_warning(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(3, 4, 6)).astype("<f4")
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3L, 4L, 6L), }\n"
+    start = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+    (tmp_path / "a.npy").write_bytes(start + values.tobytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(read_input(tmp_path / "a.npy", MANIFEST)[0, 0], values)
