@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,6 +64,8 @@ def known_settings(name: str) -> TargetSettings | None:
 
 @cache
 def _table(path: Path) -> Mapping[str, KnownTarget]:
+    import tomllib  # needed only where a file names no target of its own, or lists are asked for
+
     try:
         source = read(path)
         tables = tomllib.loads(source.text)

@@ -113,16 +113,7 @@ def _build(run: Run) -> Payload:
         "bundle": str(bundle.folder),
         "bytes": bundle.size_bytes,
         "target": bundle.manifest.target.name,
-        **checked(bundle.manifest.numerical_check),
-    }
-
-
-def checked(numerical_check: Mapping[str, Any]) -> Payload:
-    """What a build says of its numerical check: the error against the reference, or why there was none."""
-    return {
-        name: numerical_check[name]
-        for name in ("reference", "by", "max_relative_error", "reason")
-        if name in numerical_check
+        **bundle.manifest.checked,
     }
 
 

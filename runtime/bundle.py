@@ -75,8 +75,8 @@ class Manifest:
 
     `output_kind` says how its runner shows the output; `preprocessing` is that of the data set (`scale`,
     `mean`, `std` a channel); `architecture` the architecture file; `provenance` hashes, seeds and revisions;
-    `benchmark` the latency that
-    the table predicts; `numerical_check` the largest relative error against the reference, and on how many images.
+    `benchmark` the latency that the table predicts; `numerical_check` the largest relative error against the
+    reference, and on how many images, or why there was none.
     """
 
     network: str
@@ -92,6 +92,12 @@ class Manifest:
     numerical_check: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
+
+    @property
+    def checked(self) -> dict[str, Any]:
+        """What a build says of the numerical check: the error against the reference, or why there was none."""
+        said = ("reference", "by", "max_relative_error", "reason")
+        return {name: self.numerical_check[name] for name in said if name in self.numerical_check}
 
 
 @dataclass(frozen=True)
@@ -150,12 +156,21 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
     shutil.rmtree(made, ignore_errors=True)
     try:
         for name, data in contents.items():
-            write_atomic(made / name, data, 0o777 if name.endswith(".so") else 0o666)
+            write_file(made, name, data)
         write_json(made / "manifest.json", payload, SCHEMA)
         replace_folder(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return verify(folder)
+
+
+def write_file(folder: Path, name: str, data: bytes) -> Path:
+    """Write a file of a bundle; libraries may be executed.
+
+    Raises:
+        FileProblem: the place cannot be written.
+    """
+    return write_atomic(folder / name, data, 0o777 if name.endswith(".so") else 0o666)
 
 
 def replace_folder(made: Path, folder: Path) -> None:
@@ -282,12 +297,18 @@ def run_bundle(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
     Raises:
         FileProblem: the bundle is damaged, or not for this machine; nothing of it was loaded.
     """
-    bundle = verify(folder)
-    try:
+    return run_verified(verify(folder), arguments)
+
+
+def run_verified(bundle: Bundle, arguments: Sequence[str]) -> tuple[int, str, str]:
+    """The same of a bundle that was verified.
+
+    Raises:
+        FileProblem: it is not for this machine; nothing of it was loaded.
+    """
+    with _refused(bundle.folder, "build it for this machine"):
         checks.check_machine(asdict(bundle.manifest))
-    except checks.BundleProblem as problem:
-        raise FileProblem(folder, str(problem), "build it for this machine") from None
-    command = [sys.executable, "-I", "-B", str(folder / "runner.py"), *arguments]
+    command = [sys.executable, "-I", "-B", str(bundle.folder / "runner.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name

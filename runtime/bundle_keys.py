@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from runtime.files import FileProblem, read_bytes, write_atomic
+from runtime.user_folders import data_folder
 
 NAMESPACE = "onepath-bundle"
 KEY_CAP_BYTES = 16 << 10
@@ -43,14 +42,9 @@ class Key:
         ).decode().rstrip("=")
 
 
-def user_folder() -> Path:
-    """Where what this user trusts is kept."""
-    return Path(platformdirs.user_data_dir("onepath", appauthor=False))
-
-
 def keys_path() -> Path:
     """The list of keys."""
-    return user_folder() / "allowed_signers"
+    return data_folder() / "allowed_signers"
 
 
 def listed_keys() -> list[Key]:

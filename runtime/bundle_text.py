@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from compiler.architecture import shown
 from runtime.bundle import Bundle, Tensor
-from runtime.text_table import table_lines
+from runtime.text_table import field_lines, table_lines
 
 LABELS_SHOWN = 10
 
@@ -32,7 +32,7 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
         "measured": bundle.benchmark or "nothing",
         "digest": bundle.digest,
     }
-    yield from _section(rows)
+    yield from field_lines(rows, _value, shown)
     entries = sorted(manifest.files.items())
     yield f"{len(entries)} files, {bundle.size_bytes:,} bytes"
     yield from table_lines(
@@ -40,18 +40,6 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
         [(name, f"{e.size:,}", e.sha256[:16] + "…") for name, e in entries],
         texts=(0, 2),
     )
-
-
-def _section(rows: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """A name and a value a line, what is in a mapping below its name."""
-    names = {name: shown(str(name)) for name in rows}
-    width = max(map(len, names.values()), default=0)
-    for name, value in rows.items():
-        if isinstance(value, Mapping):
-            yield f"{indent}{names[name]}"
-            yield from _section(value, indent + "  ")
-        else:
-            yield f"{indent}{names[name]:{width}}  {_value(value)}"
 
 
 def _value(value: Any) -> str:

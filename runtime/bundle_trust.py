@@ -12,10 +12,10 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from runtime.bundle import Bundle, verify
-from runtime.bundle_keys import user_folder
 from runtime.bundle_signature import signature_state, signer
 from runtime.console import Progress
 from runtime.files import FileProblem, read_json, write_json
+from runtime.user_folders import data_folder
 
 SCHEMA = "onepath.trusted_bundles/1"
 LOCK_WAIT_S = 10.0
@@ -25,7 +25,7 @@ WORDS = {"built": "built here", "trusted": "trusted by its digest"}
 
 def list_path() -> Path:
     """The list of digests."""
-    return user_folder() / "trusted_bundles.json"
+    return data_folder() / "trusted_bundles.json"
 
 
 def remember(bundle: Bundle, how: How) -> None:

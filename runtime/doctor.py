@@ -18,11 +18,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import psutil
 
 from runtime.files import FileProblem, write_atomic
-from runtime.linker import CROSS_MACHINES, cross_compiler, emulator, has_zig, way_out
+from runtime.linker import CROSS_MACHINES, cross_compiler, emulator, has_zig, own_compiler, way_out
+from runtime.user_folders import cache_folder, data_folder
 
 PYTHON = (3, 11)
 TVM = "0.27."
@@ -92,10 +92,8 @@ def _python() -> Iterator[Finding]:
 
 def _compiler() -> Iterator[Finding]:
     """A shared library can be linked: each kernel that is tuned and each bundle needs it."""
-    name = os.environ.get("CXX") or next(
-        (c for c in ("g++", "clang++", "c++", "gcc", "cc") if shutil.which(c)), ""
-    )
-    if not name or shutil.which(name) is None:
+    name = own_compiler()
+    if name is None:
         yield Finding("C++ compiler", State.FAIL, "none is found", "install one (apt-get install g++)")
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -245,8 +243,8 @@ def _memory() -> Iterator[Finding]:
 def user_folders() -> dict[str, Path]:
     """Where data and tuning records of all runs are kept, and the variable that moves each."""
     return {
-        "XDG_CACHE_HOME": Path(platformdirs.user_cache_dir("onepath")),
-        "XDG_DATA_HOME": Path(platformdirs.user_data_dir("onepath", appauthor=False)),
+        "XDG_CACHE_HOME": cache_folder(),
+        "XDG_DATA_HOME": data_folder(),
     }
 
 

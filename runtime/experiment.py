@@ -69,7 +69,8 @@ def load_experiment(
         SeveralInputs: the space takes more than a data set has.
     """
     analysis = examine(source)
-    file = _declared(analysis.sound(), _asked_for(analysis.sound(), target))
+    file = analysis.sound()
+    file = _declared(file, _asked_for(file, target))
     for text in overrides:
         file = override(file, text)
     settings, found = resolve_settings(file)

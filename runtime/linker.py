@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from compiler.codegen.tvm_api import Link
 
 LINK_S = 300.0
-OWN = ("cc", "gcc", "clang")
+OWN = ("g++", "clang++", "c++", "gcc", "cc")
+"""This machine's compilers in the order that TVM, too, asks for them."""
 _GNU = {
     "x86_64": "x86_64-linux-gnu",
     "aarch64": "aarch64-linux-gnu",
@@ -43,10 +44,9 @@ class LinkFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A C compiler for a target, as the words of its command. `is_zig` says that it is Zig's clang."""
+    """A C compiler for a target, as the words of its command."""
 
     command: tuple[str, ...]
-    is_zig: bool = False
 
     def run(self, arguments: Sequence[str]) -> None:
         """Compile or link.
@@ -75,13 +75,12 @@ def compiler_for(target: Target) -> Compiler:
         NoCompiler: none is installed; the message says which would do.
     """
     if is_own(target):
-        own = next((name for name in (os.environ.get("CC", ""), *OWN) if name and shutil.which(name)), None)
-        if own is not None:
+        if own := own_compiler():
             return Compiler((own,))
     elif cross := cross_compiler(target.machine):
         return Compiler((cross,))
     if target.machine in _GNU and has_zig():
-        return Compiler((sys.executable, "-m", "ziglang", "cc", "-target", _GNU[target.machine]), is_zig=True)
+        return Compiler((sys.executable, "-m", "ziglang", "cc", "-target", _GNU[target.machine]))
     raise NoCompiler(f"there is no C compiler for {target.triple}; {way_out(target.machine)}")
 
 
@@ -99,6 +98,12 @@ def is_own(target: Target) -> bool:
     return target.machine == platform.machine() and ("linux" in target.triple) == sys.platform.startswith(
         "linux"
     )
+
+
+def own_compiler() -> str | None:
+    """This machine's C++ compiler: the one that `CXX` names, else the first of `OWN`; None where it is missing."""
+    name = os.environ.get("CXX") or next(filter(shutil.which, OWN), "")
+    return name if name and shutil.which(name) else None
 
 
 def cross_compiler(machine: str, names: Sequence[str] = ("gcc", "g++")) -> str | None:

@@ -250,15 +250,13 @@ def _write_others(folder: Path, exported: bytes, target: Target, table: LatencyT
 def answer(built: BuiltModel) -> dict[str, Any]:
     """What a build came to, for people and programs."""
     manifest = built.bundle.manifest
-    check, predicted = manifest.numerical_check, built.latency_predicted_ms
+    predicted = built.latency_predicted_ms
     return {
         "bundle": str(built.bundle.folder),
         "bytes": built.bundle.size_bytes,
         "target": manifest.target.name,
         "threads": manifest.target.threads,
         "kernels": len(built.plan.kernels),
-        **{
-            name: check[name] for name in ("reference", "by", "max_relative_error", "reason") if name in check
-        },
+        **manifest.checked,
         **({} if predicted is None else {"latency_predicted_ms": predicted}),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from compiler.target import Target
+from compiler.target import FLOAT_BITS, Target
 from dsl.settings import TargetSettings
 from runtime import device, linker
 from runtime.features import needed_flags
@@ -21,7 +21,7 @@ class TargetFacts:
     """A target as `onepath targets show` explains it. What is not published is None.
 
     `peak_gflops` estimates the fp32 peak of its threads: threads, clock, vector units, values a vector, two operations.
-    `measured_here` says why this machine cannot run its code, None where it can; `compiler` what links for it.
+    `not_measured_here` says why this machine cannot run its code, None where it can; `compiler` what links for it.
     """
 
     name: str
@@ -58,6 +58,7 @@ def facts_of(settings: TargetSettings, title: str = "") -> TargetFacts:
         UnsupportedTarget, UnknownProcessor: it is none that can be built for.
     """
     target = resolve(settings)
+    elsewhere = cannot_run(target)
     return TargetFacts(
         target.name,
         title,
@@ -70,14 +71,14 @@ def facts_of(settings: TargetSettings, title: str = "") -> TargetFacts:
         target.vector_bits,
         target.registers,
         target.threads,
-        settings.cores or (len(device.cores()) if cannot_run(target) is None else None),
+        settings.cores or (len(device.cores()) if elsewhere is None else None),
         target.l1_bytes // 1024,
         target.l2_bytes // 1024,
         settings.clock_ghz,
         settings.fma_units,
         peak_gflops(settings, target),
         tuple(sorted(needed_flags(target))),
-        cannot_run(target),
+        elsewhere,
         _compiler(target),
         target.machine in MACHINES,
     )
@@ -99,7 +100,7 @@ def _compiler(target: Target) -> str:
 
 def lines_of(facts: TargetFacts) -> list[str]:
     """The facts for people, a line each."""
-    vectors = f"{facts.vector_bits} bits ({facts.vector_bits // 32} fp32), {facts.vector_registers} registers"
+    vectors = f"{facts.vector_bits} bits ({facts.vector_bits // FLOAT_BITS} fp32), {facts.vector_registers} registers"
     if facts.kind == "cuda":
         return [
             *_head(facts),
@@ -134,7 +135,7 @@ def _peak(facts: TargetFacts) -> str:
         return "not estimated: `clock_ghz` and `fma_units` are not stated"
     return (
         f"{facts.peak_gflops:.0f} GFLOP/s fp32, estimated: {facts.threads} threads x {facts.clock_ghz:g} GHz x "
-        f"{facts.fma_units} units x {facts.vector_bits // 32} values x 2"
+        f"{facts.fma_units} units x {facts.vector_bits // FLOAT_BITS} values x 2"
     )
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import get_args
 
 from compiler.codegen.tvm_api import known_features, system_processor
-from compiler.target import Target
+from compiler.target import Kind, Target
 from dsl.settings import TargetSettings
+from dsl.suggest import did_you_mean
 from runtime import device
 from runtime.features import needed_flags
+from runtime.linker import CROSS_MACHINES, is_own
 from runtime.tvm_libraries import MACHINES as MACHINES_WITH_RUNTIME
 
 NATIVE = "native"
-KINDS = ("llvm", "cuda", "c")
 _SWITCH = re.compile(r"[+-][\w.-]+")
 _ARCH = re.compile(r"sm_\d{2,3}a?")
-MACHINES = ("x86_64", "aarch64", "armv7a", "riscv64")
 _TRIPLE = re.compile(r"[a-z0-9_]+(-[a-z0-9]+)?-(linux-[a-z0-9]+|apple-darwin[\d.]*)")
 WITHOUT_MEASURING = "build for it without measuring (`--trials 0`; of a .space file, `--set target.trials=0`)"
 NOT_MEASURED = f"nothing is measured on it; {WITHOUT_MEASURING}"
@@ -44,8 +43,9 @@ def resolve(settings: TargetSettings) -> Target:
             "`onepath cost`, `search`, `derive`, `train` and `export` work for it, but nothing is tuned, built or "
             'measured on it; give it a `cpu`, or `like = "raspberry_pi_5"`, to build for it'
         )
-    if settings.kind not in KINDS:
-        raise _problem(settings, f'kind "{settings.kind}" is not supported', near(settings.kind, KINDS))
+    if settings.kind not in get_args(Kind):
+        hint = did_you_mean(settings.kind, get_args(Kind))
+        raise _problem(settings, f'kind "{settings.kind}" is not supported', hint)
     triple = settings.triple or device.triple()
     _check_triple(settings, triple)
     if settings.kind == "c":
@@ -86,7 +86,7 @@ def cannot_run(target: Target) -> str | None:
         return "its kernels run on an NVIDIA GPU"
     if target.kind == "c":
         return "it is C source"
-    if _system(target.triple) != _system(device.triple()):
+    if not is_own(target):
         return f"it is {target.triple}, and this is {device.triple()}"
     flags = device.cpu_flags()
     lacking = sorted(needed_flags(target) - flags) if flags else []
@@ -113,18 +113,14 @@ def check_bundle(target: Target) -> None:
         )
 
 
-def _system(triple: str) -> tuple[str, bool]:
-    return triple.partition("-")[0], "linux" in triple
-
-
 def _check_triple(settings: TargetSettings, triple: str) -> None:
     """Refuse what is no triple of a machine that code is generated for: LLVM crashes of some."""
     machine = triple.partition("-")[0]
-    if machine not in MACHINES and triple != device.triple():
+    if machine not in CROSS_MACHINES and triple != device.triple():
         raise _problem(
             settings,
-            f"no code is generated for the triple `{triple}`; it begins with {', '.join(MACHINES)}",
-            near(machine, MACHINES),
+            f"no code is generated for the triple `{triple}`; it begins with {', '.join(CROSS_MACHINES)}",
+            did_you_mean(machine, CROSS_MACHINES),
         )
     if not _TRIPLE.fullmatch(triple):
         raise _problem(settings, f"`{triple}` is no triple; write it as in `aarch64-unknown-linux-gnu`")
@@ -166,7 +162,7 @@ def _switches(settings: TargetSettings, triple: str) -> tuple[str, ...]:
     names = {switch[1:] for switch in switches}
     unknown = sorted(names - known_features(triple)) if names else []
     if unknown:
-        hint = near(unknown[0], known_features(triple))
+        hint = did_you_mean(unknown[0], known_features(triple))
         raise _problem(settings, f"LLVM knows no feature `{unknown[0]}` for {triple}", hint)
     return switches
 
@@ -178,11 +174,5 @@ def _architecture(settings: TargetSettings) -> str:
     return settings.arch
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Names like this one, as a hint; empty where none is like it."""
-    found = difflib.get_close_matches(name, sorted(known), 3)
-    return f"did you mean {', '.join(f'`{each}`' for each in found)}?" if found else ""
-
-
-def _problem(settings: TargetSettings, message: str, hint: str = "") -> UnsupportedTarget:
+def _problem(settings: TargetSettings, message: str, hint: str | None = None) -> UnsupportedTarget:
     return UnsupportedTarget(f"target `{settings.name}`: {message}" + (f"; {hint}" if hint else ""))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 GAP = "  "
 
@@ -18,3 +19,17 @@ def table_lines(
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield GAP.join(cells).rstrip()
+
+
+def field_lines(
+    fields: Mapping[str, Any], word: Callable[[Any], str], name: Callable[[str], str] = str, indent: str = ""
+) -> Iterator[str]:
+    """A name and a value a line, what is in a mapping below its name; `word` and `name` write them."""
+    names = {field: name(field) for field in fields}
+    width = max(map(len, names.values()), default=0)
+    for field, value in fields.items():
+        if isinstance(value, Mapping):
+            yield f"{indent}{names[field]}"
+            yield from field_lines(value, word, name, indent + "  ")
+        else:
+            yield f"{indent}{names[field]:{width}}  {word(value)}"

@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import platformdirs
-
 from runtime.files import FileProblem, read_bytes, write_atomic
+from runtime.user_folders import cache_folder
 
 LIBRARIES = {"tvm_ffi": "libtvm_ffi.so", "tvm": "libtvm_runtime.so"}
 """The package each library lies in, under `lib/`."""
 DISTRIBUTIONS = ("apache-tvm", "apache-tvm-ffi")
-MACHINES = {"x86_64": ("x86_64",), "aarch64": ("aarch64",)}
-"""Machines that TVM's packages exist for, as pip names them."""
+MACHINES = ("x86_64", "aarch64")
+"""Machines that TVM's packages exist for, as pip, too, names them."""
 _TAGS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 _PYTHON = "311"
 """The libraries are the same for every Python; one of its versions must be named to pip."""
@@ -112,13 +111,12 @@ def _releases() -> dict[str, str]:
 
 
 def _place(machine: str, releases: Mapping[str, str]) -> Path:
-    place = Path(platformdirs.user_cache_dir("onepath")) / "tvm_runtime"
-    return place / f"{machine}-{'-'.join(releases.values())}"
+    return cache_folder() / "tvm_runtime" / f"{machine}-{'-'.join(releases.values())}"
 
 
 def _fetch(machine: str, releases: Mapping[str, str], folder: Path) -> None:
     with TemporaryDirectory(prefix="onepath-") as scratch:
-        tags = [f"--platform={tag}_{name}" for name in MACHINES[machine] for tag in _TAGS]
+        tags = [f"--platform={tag}_{machine}" for tag in _TAGS]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += [*tags, f"--python-version={_PYTHON}", f"--dest={scratch}"]
         command += [f"{name}=={release}" for name, release in releases.items()]

@@ -7,10 +7,20 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from runtime.build_folder import refuse_inside_bundle
-from runtime.bundle import Bundle, FileEntry, Manifest, checked, parse_manifest, replace_folder, verify
+from runtime.bundle import (
+    Bundle,
+    FileEntry,
+    Manifest,
+    checked,
+    parse_manifest,
+    replace_folder,
+    verify,
+    write_file,
+)
 from runtime.bundle_archive.layout import order
 from runtime.bundle_archive.pack import SUFFIXES
 from runtime.bundle_archive.stream import Archive
@@ -21,7 +31,7 @@ from runtime.bundle_runner.manifest import (
     UNLISTED_CAP_BYTES,
     wrong_folder,
 )
-from runtime.files import FileProblem, write_atomic
+from runtime.files import FileProblem
 
 Take = Callable[[str, bytes], object]
 
@@ -63,15 +73,15 @@ def unpack(path: Path, out: Path | None = None, *, force: bool = False) -> Bundl
     made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
 
     def write(name: str, data: bytes) -> None:
-        write_atomic(made / name, data, 0o777 if name.endswith(".so") else 0o666)
+        write_file(made, name, data)
 
     try:
         _walk(path, write)
-        verify(made)
+        bundle = verify(made)
         replace_folder(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return verify(folder)
+    return replace(bundle, folder=folder)
 
 
 def _place(path: Path, out: Path | None, force: bool) -> Path:

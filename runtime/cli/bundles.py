@@ -46,16 +46,16 @@ def run(
 
     Example: onepath bundle run runs/model/bundle x.npy --out y.npy
     """
-    from runtime.bundle import run_bundle
+    from runtime.bundle import run_verified
     from runtime.bundle_trust import trusted
 
-    trusted(bundle, trust)
+    verified = trusted(bundle, trust)
     options = [f"--threads={threads}"] if threads is not None else []
     options += [f"--cores={','.join(map(str, core_numbers(cores)))}"] if cores is not None else []
     options += [f"--out={out}"] if out is not None else []
     options += ["--force"] if force else []
     options += ["--json"] if form is Answer.JSON else []
-    code, answer, errors = run_bundle(bundle, [*options, "--", *inputs])
+    code, answer, errors = run_verified(verified, [*options, "--", *inputs])
     sys.stdout.write(answer)
     sys.stderr.write(errors)
     if code:

@@ -19,6 +19,7 @@ import typer
 
 from dsl.diagnostic import DiagnosticError
 from dsl.render import render, wants_colour
+from runtime.text_table import field_lines
 
 if TYPE_CHECKING:
     from dsl.source import Source
@@ -191,17 +192,7 @@ def write_answer(payload: dict[str, Any], form: Answer) -> None:
     if form is Answer.JSON:
         write_json(payload)
     else:
-        print("\n".join(_lines(payload)))
-
-
-def _lines(payload: dict[str, Any], indent: str = "") -> Iterator[str]:
-    width = max((len(key) for key in payload), default=0)
-    for key, value in payload.items():
-        if isinstance(value, dict):
-            yield f"{indent}{key}"
-            yield from _lines(value, indent + "  ")
-        else:
-            yield f"{indent}{key:{width}}  {_shown(value)}"
+        print("\n".join(field_lines(payload, _shown)))
 
 
 def _shown(value: Any) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock
 
 from runtime.data.dataset import DataProblem, Labelled
 from runtime.files import FileProblem, read_tensors, write_tensors
+from runtime.user_folders import cache_folder as user_cache
 
 SCHEMA = "onepath.images/1"
 
@@ -20,7 +20,7 @@ def cache_folder(name: str) -> Path:
     Raises:
         DataProblem: it cannot be made.
     """
-    folder = Path(platformdirs.user_cache_dir("onepath")) / "data" / name
+    folder = user_cache() / "data" / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

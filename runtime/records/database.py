@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import platformdirs
-
 from compiler.architecture import shown
 from runtime.records.connection import connect
 from runtime.records.problems import problem_of
 from runtime.records.record import Key, NetworkRecord, PriceRecord, Record, content_hash, now
 from runtime.records.schema import transaction
 from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, TABLES, Row, Table
+from runtime.user_folders import data_folder
 
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; its own message about a damaged schema may be no UTF-8."""
@@ -36,7 +35,7 @@ class Taken:
 
 def default_path() -> Path:
     """The user's database."""
-    return Path(platformdirs.user_data_dir("onepath", appauthor=False)) / "records.sqlite"
+    return data_folder() / "records.sqlite"
 
 
 class Records:
