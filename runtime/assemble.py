@@ -76,14 +76,20 @@ def assemble(run: Run, plan: Plan, weights: Weights, table: LatencyTable | None)
         WorkerFailed: it cannot be compiled.
         WrongAnswers: it disagrees with the trained network; nothing is written.
     """
+    return write_checked(run.folder / "bundle", *to_write(run, plan, weights, table))
+
+
+def to_write(
+    run: Run, plan: Plan, weights: Weights, table: LatencyTable | None
+) -> tuple[Build, Manifest, Reference]:
+    """What the network is compiled from, what its manifest says, and what its answers are compared with."""
     images, _ = _inputs(run, run.data.validation, CHECK_IMAGES)
     if table is None:
         build = Build(plan, weights, default_schedules(plan.kernels, run.target), run.target)
     else:
         build = Build(table.joined(plan), weights, table.schedules, run.target)
     reference = Reference("torch", images, _reference(run, images))
-    manifest = replace(_manifest(run, table), benchmark=predicted(table, build.plan))
-    return write_checked(run.folder / "bundle", build, manifest, reference)
+    return build, replace(_manifest(run, table), benchmark=predicted(table, build.plan)), reference
 
 
 def _manifest(run: Run, table: LatencyTable | None) -> Manifest:

@@ -88,16 +88,16 @@ def _check(bundle: Bundle, target: Target, reference: Reference) -> dict[str, An
     elsewhere = cannot_run(target)
     if elsewhere is None:
         setup, shape = {"kind": "bundle", "folder": str(bundle.folder)}, bundle.manifest.input.shape
-        return _compared(answers(setup, shape, target.threads, reference.inputs), reference)
+        return compared(answers(setup, shape, target.threads, reference.inputs), reference)
     try:
         emulator = emulator_for(target)
         outputs = emulated_answers(bundle, emulator, reference.inputs)
     except NotEmulated as reason:
         return {"images": 0, "reason": f"not run here: {elsewhere}; {reason}"}
-    return {**_compared(outputs, reference), "by": emulator.name}
+    return {**compared(outputs, reference), "by": emulator.name}
 
 
-def _compared(outputs: Array, reference: Reference) -> dict[str, Any]:
+def compared(outputs: Array, reference: Reference) -> dict[str, Any]:
     """The largest relative error of an input, over its largest output.
 
     Raises:

@@ -113,11 +113,26 @@ def cross_compiler(machine: str, names: Sequence[str] = ("gcc", "g++")) -> str |
     return next((name for name in found if shutil.which(name)), None)
 
 
+def usual_compiler(target: Target) -> str:
+    """What a C compiler for a target is mostly called: Debian's cross compiler, of C source any."""
+    return "cc" if target.kind == "c" else f"{_GNU.get(target.machine, target.machine)}-gcc"
+
+
 def emulator(machine: str) -> str | None:
     """QEMU's user-mode emulator of a machine, where it is installed."""
     name = "arm" if machine.startswith("arm") else machine
     found = [f"qemu-{name}-static", f"qemu-{name}"]
     return next((each for each in found if shutil.which(each)), None)
+
+
+def emulation(machine: str) -> tuple[str, ...] | None:
+    """The command that runs a machine's programs with all that its processors may have; None where nothing does."""
+    found = emulator(machine)
+    return None if found is None else (found, "-cpu", _PROCESSORS.get(machine, "max"))
+
+
+_PROCESSORS = {"riscv64": "rv64,v=true,vext_spec=v1.0"}
+"""QEMU's names of processors with vectors, where `max` is none before QEMU 8.2."""
 
 
 def sysroot(machine: str) -> str:

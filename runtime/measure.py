@@ -94,6 +94,22 @@ def compile_plan(
     return {name: int(answer[name]) for name in ("workspace_bytes", "constant_bytes")}
 
 
+def write_standalone_files(
+    plan: Plan, weights: Weights, schedules: Schedules, target: Target, folder: Path, name: str, title: str
+) -> dict[str, Any]:
+    """Write the network's C, kernels and weights, without TVM's runtime, into a folder.
+
+    Returns:
+        `kernels`, the file that they are in, and `arena_bytes`, `constant_bytes` and `thread_stack_bytes`.
+
+    Raises:
+        WorkerFailed: it cannot be compiled.
+        KeyError: a kernel has no schedule, by its signature.
+    """
+    asked = {"do": "standalone", "folder": str(folder.resolve()), "name": name, "title": title}
+    return _with_weights(_request(plan, schedules, target) | asked, weights, target, None)
+
+
 def compile_untuned(
     plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Worker | None = None
 ) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,7 @@ from runtime.targets import cannot_run, check_bundle
 BUDGET_S = 60.0
 """How long a model's kernels are tuned and priced unless more is asked for."""
 CHECK_INPUTS = 8
+Made = TypeVar("Made")
 LAYOUTS = {1: "NC", 2: "NTC", 3: "NCHW"}
 """The layout of an input or output by the dimensions of the language's type."""
 
@@ -121,7 +122,34 @@ def build_model(
         WrongAnswers: the compiled model disagrees; nothing is written.
         RecordsProblem, FileProblem: the database or the folder cannot be used, or another writes to the folder.
     """
-    said = progress or Silent()
+    tuning = Tuning(trials, budget_s, records)
+    bundle, model, table = built(path, target, folder, input_sizes, tuning, progress or Silent(), _write)
+    return BuiltModel(bundle, model.plan, table)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a model's kernels are tuned: at most so many trials of each, so many seconds, with these records."""
+
+    trials: int | None = None
+    budget_s: float = BUDGET_S
+    records: Path | str | None = None
+
+
+def built(
+    path: Path,
+    target: Target,
+    folder: Path,
+    input_sizes: Sequence[int] | None,
+    tuning: Tuning,
+    said: Progress,
+    write: Callable[[Model, Target, LatencyTable | None, Path, Progress], Made],
+) -> tuple[Made, Model, LatencyTable | None]:
+    """What `write` makes in `folder` of a model that is read and tuned.
+
+    Raises:
+        What `build_model` does, and what `write` does.
+    """
     refuse_inside_bundle(folder)
     check_bundle(target)
     with announced(said, "read"):
@@ -129,31 +157,40 @@ def build_model(
         said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")
     with held_for_build(folder):
         table = None
-        if trials != 0:
+        if tuning.trials != 0:
             with announced(said, "tune"):
-                table = tune_model(model, target, trials, budget_s, records, said)
+                table = tune_model(model, target, tuning.trials, tuning.budget_s, tuning.records, said)
         with announced(said, "build"):
-            bundle = _write(model, target, table, folder, said)
-    return BuiltModel(bundle, model.plan, table)
+            return write(model, target, table, folder, said), model, table
 
 
 def _write(
     model: Model, target: Target, table: LatencyTable | None, folder: Path, progress: Progress
 ) -> Bundle:
     """Compile and check the bundle, and write it with what stands beside it."""
-    exported = model_bytes(to_onnx(model.network, model.weights))
-    build = build_of(model, target, table)
-    reference = reference_of(model, target.threads)
-    if not _differs(reference.outputs):
-        progress.note("its outputs are the same for different inputs: that they agree says little")
-    manifest = replace(_manifest(model, target, table), benchmark=predicted(table, build.plan))
+    build, manifest, reference = to_write(model, target, table, progress)
     bundle = write_checked(folder / "bundle", build, manifest, reference)
     note_built(bundle, progress)
     if table is not None and cannot_run(target) is None:
         write_measured(bundle.folder, bundle.digest, target.threads, timed(bundle))
-    _write_others(folder, exported, target, table)
+    write_others(folder, model, target, table)
     progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return bundle
+
+
+def to_write(
+    model: Model, target: Target, table: LatencyTable | None, progress: Progress
+) -> tuple[Build, Manifest, Reference]:
+    """What a model is compiled from, what its manifest says, and what its answers are compared with.
+
+    Raises:
+        Unsupported: a kernel that no template writes.
+        BenchProblem: ONNX Runtime cannot run the file.
+    """
+    build, reference = build_of(model, target, table), reference_of(model, target.threads)
+    if not _differs(reference.outputs):
+        progress.note("its outputs are the same for different inputs: that they agree says little")
+    return build, replace(_manifest(model, target, table), benchmark=predicted(table, build.plan)), reference
 
 
 def tune_model(
@@ -237,10 +274,10 @@ def _manifest(model: Model, target: Target, table: LatencyTable | None) -> Manif
     )
 
 
-def _write_others(folder: Path, exported: bytes, target: Target, table: LatencyTable | None) -> None:
-    """What stands beside the bundle; a table that an earlier build left is not this one's."""
+def write_others(folder: Path, model: Model, target: Target, table: LatencyTable | None) -> None:
+    """What stands beside what was built: the model as it was read, and the table, no earlier build's."""
     tuning = folder / "tuning" / f"{target.name}.json"
-    write_atomic(folder / "model.onnx", exported)
+    write_atomic(folder / "model.onnx", model_bytes(to_onnx(model.network, model.weights)))
     if table is None:
         tuning.unlink(missing_ok=True)
     else:

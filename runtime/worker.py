@@ -23,6 +23,7 @@ from compiler.codegen import probe as probes
 from compiler.codegen import tvm_api
 from compiler.codegen.naive import naive_kernel, naive_module
 from compiler.codegen.schedules.template import Schedule, read_schedule
+from compiler.codegen.static_network import static_network
 from compiler.codegen.to_relax import NETWORK, compile_network, lower
 from compiler.kernel import Kernel, parse
 from compiler.passes.fuse import KernelCall, Plan
@@ -31,6 +32,7 @@ from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
 from runtime.files import read_tensors
 from runtime.linker import link_for
+from runtime.standalone_files import write_files
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -98,6 +100,7 @@ class Worker:
             "peak": _peak,
             "bandwidth": _bandwidth,
             "compile": _compile,
+            "standalone": _standalone,
             "naive": _naive,
             "timed": _timed,
             "untuned": _untuned,
@@ -180,10 +183,15 @@ def _bandwidth(request: Request) -> Answer:
     return {"gb_s": rates}
 
 
-def _lowered(request: Request, timed: bool) -> tuple[Any, Target]:
+def _parts(request: Request) -> tuple[Plan, dict[str, Any], dict[str, Schedule], Target]:
     target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
     schedules = {signature: read_schedule(text) for signature, text in request["schedules"].items()}
     weights, _ = read_tensors(request["weights"])
+    return plan, weights, schedules, target
+
+
+def _lowered(request: Request, timed: bool) -> tuple[Any, Target]:
+    plan, weights, schedules, target = _parts(request)
     return lower(plan, weights, schedules, target, timed=timed), target
 
 
@@ -192,6 +200,20 @@ def _compile(request: Request) -> Answer:
     lowered, target = _lowered(request, timed=False)
     tvm_api.export(compile_network(lowered, target), request["path"], link_for(target))
     return {"workspace_bytes": 4 * lowered.workspace, "constant_bytes": 4 * lowered.constants.size}
+
+
+def _standalone(request: Request) -> Answer:
+    """Write the network's files without TVM's runtime into a folder."""
+    plan, weights, schedules, target = _parts(request)
+    network = static_network(plan, weights, schedules, target, request["name"])
+    view = write_files(network, target, Path(request["folder"]), request["name"], request["title"])
+    threads = view.threads - 1 if view.uses_threads else 0
+    return {
+        "kernels": view.kernels,
+        "arena_bytes": view.arena_bytes,
+        "constant_bytes": network.constants.nbytes,
+        "thread_stack_bytes": threads * view.stack_bytes,
+    }
 
 
 def _naive(request: Request) -> Answer:

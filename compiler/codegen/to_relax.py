@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compiler.codegen.memory import Lifetime, plan_memory
+from compiler.codegen.arrangement import Arrangement
 from compiler.codegen.schedules import template_named
 from compiler.codegen.schedules.emit import FLOAT, Emitter, address, view
-from compiler.codegen.schedules.layout import same_in_memory, turn
+from compiler.codegen.schedules.layout import turn
 from compiler.codegen.schedules.template import Schedule, packed_size, write_function
 from compiler.codegen.tvm_api import Expr, Statement, ir, lower_relax, relax, tirx
 from compiler.ir.types import Dimensions
@@ -48,20 +48,22 @@ class Lowered:
     workspace: int
 
 
-def symbol_of(kernel: Kernel, schedule: Schedule) -> str:
+def symbol_of(kernel: Kernel, schedule: Schedule, prefix: str = "onepath") -> str:
     """The name of a kernel's function: equal names are equal code."""
     text = f"{kernel.signature}|{schedule.text}"
-    return "onepath_" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{prefix}_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def kernel_function(kernel: Kernel, schedule: Schedule, target: Target) -> tuple[str, Statement]:
+def kernel_function(
+    kernel: Kernel, schedule: Schedule, target: Target, prefix: str = "onepath"
+) -> tuple[str, Statement]:
     """The symbol and the TIR function of one kernel.
 
     Raises:
         ValueError: the schedule is of an unknown template.
     """
     template = template_named(schedule.template)
-    symbol = symbol_of(kernel, schedule)
+    symbol = symbol_of(kernel, schedule, prefix)
     return symbol, write_function(template, kernel, dict(schedule.parameters), target, symbol)
 
 
@@ -94,15 +96,33 @@ def lower(
         KeyError: a kernel without a schedule, or a node without a weight; it names the key.
         ValueError: the plan has not exactly one input, or computes nothing.
     """
+    check_plan(plan)
+    writer = _Network(plan, schedules, target)
+    constants = packed_constants(plan, parameters, schedules, target)
+    network = writer.write(constants.size, timed)
+    shapes = plan.types[plan.inputs[0]], plan.types[plan.output]
+    return Lowered(writer.functions, network, constants, *shapes, writer.arrangement.workspace)
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse what is not compiled.
+
+    Raises:
+        ValueError: the plan has not exactly one input, or computes nothing.
+    """
     if len(plan.inputs) != 1:
         raise ValueError(f"a network to compile has one input, not {len(plan.inputs)}")
     if not plan.calls:
         raise ValueError("the network computes nothing: its result is its input")
-    writer = _Network(plan, schedules, target)
-    constants = np.concatenate([_constants(call, parameters, schedules, target) for call in plan.calls])
-    network = writer.write(constants.size, timed)
-    shapes = plan.types[plan.inputs[0]], plan.types[plan.output]
-    return Lowered(writer.functions, network, constants, *shapes, writer.memory.size)
+
+
+def packed_constants(plan: Plan, parameters: Parameters, schedules: Schedules, target: Target) -> Array:
+    """The constants of all calls in their order, fp32, each call's `packed_size` values.
+
+    Raises:
+        KeyError: a kernel without a schedule, or a node without a weight; it names the key.
+    """
+    return np.concatenate([_constants(call, parameters, schedules, target) for call in plan.calls])
 
 
 def _constants(call: KernelCall, parameters: Parameters, schedules: Schedules, target: Target) -> Array:
@@ -125,21 +145,7 @@ class _Network:
             symbol, function = kernel_function(kernel, schedules[signature], target)
             self.variables[signature] = ir.GlobalVar(symbol)
             self.functions[self.variables[signature]] = function
-        self.turned = {name for name in (self.source, plan.output) if not same_in_memory(plan.types[name])}
-        self.memory = plan_memory(self._lifetimes())
-
-    def _lifetimes(self) -> list[Lifetime]:
-        calls, types = self.plan.calls, self.plan.types
-        first = {self.source: -1, **{call.output: index for index, call in enumerate(calls)}}
-        last = dict(first)
-        for index, call in enumerate(calls):
-            last.update(dict.fromkeys(call.inputs, index))
-        last[self.plan.output] = len(calls)
-        inside = [name for name in first if self._in_workspace(name)]
-        return [Lifetime(name, prod(types[name]), first[name], last[name]) for name in inside]
-
-    def _in_workspace(self, name: str) -> bool:
-        return name in self.turned or name not in (self.source, self.plan.output)
+        self.arrangement = Arrangement(plan)
 
     def write(self, constants: int, timed: bool) -> Statement:
         """The function: input, constants, result, and the times if it is timed."""
@@ -148,15 +154,16 @@ class _Network:
         packed = tirx.decl_buffer((constants,), FLOAT, "constants")
         result = tirx.decl_buffer(interface(plan.types[plan.output]), FLOAT, "result")
         times = tirx.decl_buffer((len(plan.calls) + 1,), "int64", "times")
-        workspace = emitter.workspace(max(self.memory.size, 1))
+        workspace = emitter.workspace(max(self.arrangement.workspace, 1))
         clock = emitter.clock() if timed else None
 
         def pointer(name: str) -> Expr:
-            if self._in_workspace(name):
-                return address(workspace, self.memory.offsets[name])
-            return _start(given if name == self.source else result)
+            place = self.arrangement.place(name)
+            if place.home == "workspace":
+                return address(workspace, place.offset)
+            return _start(given if place.home == "input" else result)
 
-        if self.source in self.turned:
+        if self.source in self.arrangement.copied:
             self._turn(emitter, self.source, given, workspace)
         if clock is not None:
             clock.read_into(times, 0)
@@ -168,14 +175,14 @@ class _Network:
             place += packed_size(call.kernel)
             if clock is not None:
                 clock.read_into(times, index + 1)
-        if plan.output in self.turned:
+        if plan.output in self.arrangement.copied:
             self._turn(emitter, plan.output, result, workspace)
         buffers = [given, packed, result, *([times] if timed else [])]
         return tirx.PrimFunc(buffers, emitter.body()).with_attr("global_symbol", NETWORK)
 
     def _turn(self, emitter: Emitter, name: str, outside: Expr, workspace: Expr) -> None:
         """Copy the network's input into the workspace, or its result out of it, channels turned."""
-        shape, place, lanes = self.plan.types[name], self.memory.offsets[name], self.target.lanes
+        shape, place, lanes = self.plan.types[name], self.arrangement.place(name).offset, self.target.lanes
         flat = view(emitter, outside.data, prod(shape), f"{name}_flat")
         if name == self.source:
             turn(emitter, flat, 0, workspace, place, shape, lanes, inwards=True)

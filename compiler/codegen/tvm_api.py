@@ -26,6 +26,7 @@ __all__ = [
     "array",
     "build",
     "build_default",
+    "c_source",
     "cpu",
     "export",
     "ir",
@@ -34,6 +35,7 @@ __all__ = [
     "load_main",
     "lower_relax",
     "main_of",
+    "object_file",
     "processor_features",
     "relax",
     "start_threads",
@@ -58,6 +60,9 @@ Array = Any
 PIPELINE = "onepath"
 """Our lowering of TIR: the kernels come unrolled and vectorised, so TVM's own rewriting only costs time,
 and its compaction of buffers is wrong for a workspace that is reached through addresses."""
+
+PLAIN_PIPELINE = "onepath_plain"
+"""The same for functions of the plain C calling convention alone: none becomes an entry of TVM's own."""
 
 OPTIMIZATION = 1
 """LLVM's level for our kernels: they come out as fast as at level 3, which takes twice as long, because
@@ -144,12 +149,31 @@ def _pipeline() -> tuple[Any, Any, Any]:
     return lower, _finalize, _finalize
 
 
+def _plain_pipeline() -> tuple[Any, Any, Any]:
+    return tvm.ir.transform.Sequential([passes.FlattenBuffer()]), _finalize, _finalize
+
+
 compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)
+compilation_pipeline.register_tir_pipeline(PLAIN_PIPELINE, _plain_pipeline)
 
 
 def build(functions: dict[Any, Any], target: Target) -> Any:
     """Compile TIR functions (global variable or name -> function) into a module that runs in this process."""
     return tvm.compile(tvm.IRModule(functions), target=tvm_target(target), tir_pipeline=PIPELINE)
+
+
+def object_file(functions: dict[Any, Any], target: Target, path: str) -> None:
+    """Compile TIR functions of the plain C calling convention into an object file of the target."""
+    _plain(functions, tvm_target(target)).write_to_file(path, "o")
+
+
+def c_source(functions: dict[Any, Any]) -> str:
+    """TIR functions of the plain C calling convention as C, behind includes of TVM's own headers."""
+    return str(_plain(functions, tvm.target.Target({"kind": "c"})).inspect_source())
+
+
+def _plain(functions: dict[Any, Any], target: Any) -> Any:
+    return tvm.compile(tvm.IRModule(functions), target=target, tir_pipeline=PLAIN_PIPELINE).mod
 
 
 def lower_relax(module: Any, target: Target) -> Any:

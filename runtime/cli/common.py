@@ -144,6 +144,7 @@ _EXPECTED = (
     ("runtime.experiment", "NoSuchPart"),
     ("runtime.experiment", "SeveralInputs"),
     ("runtime.files", "FileProblem"),
+    ("runtime.linker", "LinkFailed"),
     ("runtime.linker", "NoCompiler"),
     ("runtime.peers", "UnknownPeer"),
     ("runtime.price_kernels", "CannotPrice"),

@@ -217,16 +217,22 @@ def build(
     trials: models.Trials = None,
     budget: models.Budget = None,
     input_shape: models.InputShape = None,
+    standalone: models.Standalone = False,
+    name: models.Name = None,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Compile a network into a bundle: model.so, manifest.json, a runner, TVM's two runtime libraries.
 
-    The network is the one that a .space file leads to, or a model that another program exported as ONNX.
+    The network is the one that a .space file leads to, or a model that another program exported as ONNX. With
+    --standalone it becomes C, an object file and weights instead, which any C compiler links and nothing else needs.
 
     Example: onepath build examples/quickstart.space
 
     Example: onepath build model.onnx --trials 0
+
+    Example: onepath build model.onnx --trials 0 --standalone --target riscv64
     """
+    prefix = models.standalone_name(standalone, name)
     of_spaces = {"--search": search, "--space": space, "--set": overrides, "--arch": arch}
     options = models.Options(threads, trials, budget, input_shape)
     if file.suffix.lower() == ".onnx":
@@ -234,10 +240,23 @@ def build(
             of_spaces | {"--restart": None if resume else True},
             "is for .space files, and this is a .onnx file",
         )
-        models.build(file, out, target, records, options, form)
+        models.build(file, out, target, records, options, prefix, form)
+        return
+    options.refuse()
+    this = open_run(file, out, target, search, space, overrides, arch, records)
+    if prefix is None:
+        _go(this, "build", not resume, form)
     else:
-        options.refuse()
-        _go(open_run(file, out, target, search, space, overrides, arch, records), "build", not resume, form)
+        _build_standalone(this, prefix, form)
+
+
+def _build_standalone(run: Run, name: str, form: Answer) -> None:
+    """Bring a run up to its kernels' tuning, and write the standalone form of its network."""
+    from runtime.standalone_build import build_standalone_run
+
+    made = build_standalone_run(run, name)
+    if made is not None:
+        write_answer(made.describe(), form)
 
 
 @command

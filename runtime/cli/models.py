@@ -27,6 +27,16 @@ Budget = Annotated[
 InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="of a .onnx file: sizes it leaves free, as in 3x48x192")
 ]
+Standalone = Annotated[
+    bool,
+    typer.Option(
+        "--standalone", help="write C, kernels and weights that need no runtime, instead of a bundle"
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", help="with --standalone: what its files and functions begin with (onepath)"),
+]
 
 
 @dataclass(frozen=True)
@@ -63,25 +73,58 @@ def refuse(options: Mapping[str, object], reason: str) -> None:
 
 
 def build(
-    file: Path, out: Path | None, target: str | None, records: Path | None, options: Options, form: Answer
+    file: Path,
+    out: Path | None,
+    target: str | None,
+    records: Path | None,
+    options: Options,
+    name: str | None,
+    form: Answer,
 ) -> None:
-    """Build the bundle of a model and print what came of it."""
+    """Build a model's bundle, or with the `name` of its functions its standalone form, and print what came of it."""
     from runtime.console import Console
-    from runtime.model_build import BUDGET_S, answer, build_model
+    from runtime.model_build import BUDGET_S, Tuning, answer, build_model
+    from runtime.standalone_build import answer_model, build_standalone_model
     from runtime.targets import here, resolve
 
     settings = _settings(target, options)
+    resolved = resolve(settings) if options.trials == 0 else here(settings)
+    folder, sizes = out or Path("runs") / file.stem, _sizes(options.input_shape)
+    budget_s = BUDGET_S if settings.tune_budget is None else settings.tune_budget
+    if name is not None:
+        tuning = Tuning(options.trials, budget_s, records)
+        made = build_standalone_model(file, resolved, folder, name, sizes, tuning, Console())
+        write_answer(answer_model(*made), form)
+        return
     built = build_model(
         file,
-        resolve(settings) if options.trials == 0 else here(settings),
-        out or Path("runs") / file.stem,
+        resolved,
+        folder,
         trials=options.trials,
-        budget_s=BUDGET_S if settings.tune_budget is None else settings.tune_budget,
-        input_sizes=_sizes(options.input_shape),
+        budget_s=budget_s,
+        input_sizes=sizes,
         records=records,
         progress=Console(),
     )
     write_answer(answer(built), form)
+
+
+def standalone_name(standalone: bool, name: str | None) -> str | None:
+    """What the functions of the standalone form begin with; None where a bundle is asked for.
+
+    Raises:
+        CommandError: a name is given for a bundle, or is none.
+    """
+    if not standalone:
+        refuse({"--name": name}, "is for --standalone")
+        return None
+    from compiler.codegen.to_c import BadName, check_name
+    from runtime.standalone import NAME
+
+    try:
+        return check_name(name or NAME)
+    except BadName as problem:
+        raise CommandError(f"--name: {problem}") from None
 
 
 def _settings(target: str | None, options: Options) -> TargetSettings:

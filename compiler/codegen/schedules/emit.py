@@ -62,8 +62,13 @@ class Register:
     lanes: int
 
     def get(self) -> Expr:
-        """Its value now."""
-        return load(self.buffer, 0)
+        """Its value now.
+
+        A scalar, all that there is in C, gets a name: TVM's C takes reads of it within `max` for the same value,
+        whatever was written in between.
+        """
+        value = load(self.buffer, 0)
+        return self.emitter.let(value) if self.lanes == 1 else value
 
     def set(self, value: Expr) -> None:
         """Give it another value."""
@@ -93,7 +98,8 @@ _CLOCK_MONOTONIC = 1
 _CPU = 1
 """DLPack's number of the device type."""
 _READ, _SECOND_LEVEL, _DATA = 0, 2, 1
-_IN_PLACE = {"disable_lower_builtin": tirx.const(True, "bool")}
+STAYS_IN_PLACE = "disable_lower_builtin"
+_IN_PLACE = {STAYS_IN_PLACE: tirx.const(True, "bool")}
 """Keeps TVM from moving a small buffer from the stack to its pool of workspaces."""
 
 
@@ -137,7 +143,7 @@ class Emitter:
 
     def register(self, value: Expr, lanes: int) -> Register:
         """A vector that can be written again: a buffer small enough for LLVM to keep in a register."""
-        buffer = tirx.decl_buffer((1,), vector_type(lanes), f"r{next(self._names)}", scope="local")
+        buffer = tirx.decl_buffer((1,), vector_type(lanes), f"r{next(self._names)}")
         self.add(statements.AllocBuffer(buffer, _IN_PLACE))
         register = Register(self, buffer, lanes)
         register.set(value)
@@ -151,7 +157,7 @@ class Emitter:
 
     def clock(self) -> Clock:
         """A clock that the written code can read."""
-        buffer = tirx.decl_buffer((2,), "int64", f"t{next(self._names)}", scope="local")
+        buffer = tirx.decl_buffer((2,), "int64", f"t{next(self._names)}")
         self.add(statements.AllocBuffer(buffer, _IN_PLACE))
         return Clock(self, buffer)
 

@@ -1,0 +1,258 @@
+"""The standalone form of a network: plain C that calls its kernels in order on one static array.
+
+The kernels come as an object file or as C; from here come the header, the calls, an example, and what builds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from compiler.codegen.arrangement import Place
+from compiler.codegen.rendering import render
+from compiler.codegen.static_network import COPY, Call, Constants, StaticNetwork
+from compiler.kernel import FP32_BYTES
+
+STACK_BYTES = 256 * 1024
+"""The stack of a thread that is started; kernels keep registers there, a few KiB."""
+MOST_CALLS = 10000
+RUNTIME: Mapping[str, tuple[str, tuple[str, str]]] = {
+    "TVMBackendAllocWorkspace": ("allocate", ("void *", "(int, int, uint64_t, int, int)")),
+    "TVMBackendFreeWorkspace": ("release", ("int ", "(int, int, void *)")),
+    "TVMBackendParallelLaunch": ("launch", ("int ", "(Task, void *, int)")),
+}
+"""What kernels ask of TVM's runtime: what it is called here, and its type in C."""
+POINTER = "__"
+"""Kernels in an object file reach the runtime through pointers whose names have this before the function's."""
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_DECLARED = re.compile(
+    r'(?:#ifdef __cplusplus\nextern "C"\n#endif\n)?TVM_DLL ([^\n]*?(\w+)\([^\n]*\)(?:;| \{)\n)'
+)
+_PUNNED = re.compile(r"\(\*\(float \*\)\(&\((\w+)\)\)\)")
+"""TVM's way from an integer's bits to a float, which C's aliasing rules forbid."""
+_FLOAT_OF = """static inline float float_of(int32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+"""
+_TAKEN = frozenset({"all", "clean", "example", "help", "install", "kernels", "main", "test", "weights"})
+"""Names of other files, and of targets of make and CMake."""
+
+
+class BadName(ValueError):
+    """A name that functions of C cannot begin with; the message says why."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as C declares it."""
+
+    name: str
+    parameters: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A line of C and what it computes."""
+
+    text: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A pointer to a function of the runtime, and the function's type."""
+
+    name: str
+    type: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """All that the templates show."""
+
+    name: str
+    title: str
+    target: str
+    compiler: str
+    threads: int
+    kernels: Literal["kernels.o", "kernels.c"]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    input_layout: str
+    output_layout: str
+    workspace: int
+    scratch: int
+    constants: int
+    functions: tuple[Function, ...]
+    calls: tuple[Statement, ...]
+    uses: frozenset[str]
+    stack_bytes: int = STACK_BYTES
+    most_calls: int = MOST_CALLS
+
+    @property
+    def macro(self) -> str:
+        """What macros begin with."""
+        return self.name.upper()
+
+    @property
+    def input_size(self) -> int:
+        """fp32 values of the input."""
+        return prod(self.input_shape)
+
+    @property
+    def output_size(self) -> int:
+        """fp32 values of the output."""
+        return prod(self.output_shape)
+
+    @property
+    def uses_threads(self) -> bool:
+        """Whether kernels launch tasks on several threads."""
+        return "launch" in self.uses
+
+    @property
+    def uses_scratch(self) -> bool:
+        """Whether kernels take memory of their own."""
+        return "allocate" in self.uses
+
+    @property
+    def arena_bytes(self) -> int:
+        """The workspace and the scratch of all threads."""
+        per_thread = self.scratch if self.uses_scratch else 0
+        return FP32_BYTES * self.workspace + per_thread * (self.threads if self.uses_threads else 1)
+
+    @property
+    def linkage(self) -> str:
+        """How the runtime's functions are declared: kernels in C see them, those in an object file see pointers."""
+        return "HIDDEN " if self.kernels == "kernels.c" else "static "
+
+    @property
+    def pointers(self) -> tuple[Pointer, ...]:
+        """The pointers of kernels in an object file."""
+        if self.kernels == "kernels.c":
+            return ()
+        return tuple(Pointer(name, kind) for name, kind in RUNTIME.values() if name in self.uses)
+
+
+def check_name(name: str) -> str:
+    """The name, where files, functions and macros of C can begin with it.
+
+    Raises:
+        BadName: they cannot.
+    """
+    if not _NAME.fullmatch(name) or name in _TAKEN or name.endswith("_"):
+        raise BadName(
+            f"`{name}` is no name for C: write small letters, digits and underlines, as in `face_finder`"
+        )
+    return name
+
+
+def view_of(
+    network: StaticNetwork,
+    name: str,
+    *,
+    title: str,
+    target: str,
+    compiler: str,
+    threads: int,
+    kernels: Literal["kernels.o", "kernels.c"],
+    uses: frozenset[str],
+) -> View:
+    """What the files of a network show; `uses` are the functions of the runtime that its kernels call, as here."""
+    arities = {call.function: len(call.inputs) for call in network.calls if call.function != COPY}
+    functions = [Function(symbol, ", ".join(["float *"] * (arity + 1))) for symbol, arity in arities.items()]
+    shapes = (1, *network.input), (1, *network.output)
+    return View(
+        name=name,
+        title=_comment(title),
+        target=target,
+        compiler=compiler,
+        threads=threads,
+        kernels=kernels,
+        input_shape=shapes[0],
+        output_shape=shapes[1],
+        input_layout=LAYOUTS[len(shapes[0])],
+        output_layout=LAYOUTS[len(shapes[1])],
+        workspace=network.workspace,
+        scratch=network.scratch,
+        constants=network.constants.size,
+        functions=tuple(functions),
+        calls=tuple(Statement(_text(call), _comment(call.about)) for call in network.calls),
+        uses=uses,
+    )
+
+
+def _comment(text: str) -> str:
+    """The text as a comment of C can hold it."""
+    return text.replace("*/", "* /").replace("\n", " ")
+
+
+LAYOUTS = {2: "NC", 3: "NTC", 4: "NCHW"}
+"""The layout of the interface by the number of its dimensions."""
+
+
+def _text(call: Call) -> str:
+    arguments = [_address(value) for value in (*call.inputs, call.output)]
+    if call.function == COPY:
+        source, result = arguments
+        return f"memcpy({result}, {source}, {FP32_BYTES * call.copied});"
+    return f"if ({call.function}({', '.join(arguments)}) != 0) return -1;"
+
+
+def _address(value: Place | Constants) -> str:
+    home = "weights" if isinstance(value, Constants) else _HOMES[value.home]
+    return f"{home} + {value.offset}" if value.offset else home
+
+
+_HOMES = {"input": "given", "output": "output", "workspace": "arena"}
+
+
+def files(view: View) -> dict[str, str]:
+    """The text files of the standalone form by name, all but C kernels."""
+    templates = {
+        f"{view.name}.h": "header.h.j2",
+        f"{view.name}.c": "network.c.j2",
+        **{name: f"{name}.j2" for name in ("main.c", "weights.S", "Makefile", "CMakeLists.txt")},
+    }
+    return {name: render(f"standalone/{found}", view) for name, found in templates.items()}
+
+
+def runtime_uses(names: set[str]) -> frozenset[str]:
+    """The functions of the runtime among the names that kernels refer to.
+
+    Raises:
+        ValueError: one of TVM's is not among those that there are.
+    """
+    asked = {name.removeprefix(POINTER) for name in names if name.removeprefix(POINTER).startswith("TVM")}
+    unknown = sorted(asked - RUNTIME.keys())
+    if unknown:
+        raise ValueError(f"the kernels call {', '.join(unknown)}, which the standalone form does not have")
+    return frozenset(RUNTIME[name][0] for name in asked)
+
+
+def own_symbol(name: str, symbol: str) -> str:
+    """A symbol of an object file under the network's name: pointers to the runtime's functions become its own."""
+    found = RUNTIME.get(symbol.removeprefix(POINTER))
+    return symbol if found is None else f"{name}_{found[0]}_pointer"
+
+
+def plain_c(source: str, name: str) -> tuple[str, frozenset[str]]:
+    """TVM's C source without TVM's headers, and the functions of the runtime that it calls.
+
+    Its functions are declared once; those of libm are math.h's.
+    """
+    body = source[source.index("__tvm_ffi__library_ctx") :].partition("\n")[2]
+    body = _DECLARED.sub(lambda found: found[1] if found[2].startswith(f"{name}_") else "", body)
+    body = _PUNNED.sub(r"float_of(\1)", body)
+    uses = runtime_uses(set(re.findall(r"\bTVM\w+(?=\()", body)))
+    for long, (short, _) in RUNTIME.items():
+        body = re.sub(rf"\b{long}\b", f"{name}_{short}", body)
+    declared = [f"{kind[0]}{name}_{short}{kind[1]};\n" for short, kind in RUNTIME.values() if short in uses]
+    head = f"/* The kernels of the network `{name}`, generated by TVM for Onepath. */\n"
+    includes = "".join(f"#include <{each}.h>\n" for each in ("math", "stdbool", "stddef", "stdint", "string"))
+    hidden = "\n#pragma GCC visibility push(hidden)\n"
+    return "".join([head, includes, hidden, *declared, _FLOAT_OF, body]), uses

@@ -1,0 +1,201 @@
+"""The standalone form on disk: C, kernels and weights that any C compiler links, checked before they are there.
+
+<name>.h, <name>.c          the functions of the network, and the calls of its kernels on a static array
+kernels.o, or kernels.c     the kernels
+weights.S, weights.bin      the constants, and what makes an object of them
+main.c                      an example
+Makefile, CMakeLists.txt    build a library and the example
+manifest.json               what it is, what it takes, how it was checked, and the SHA-256 of every other file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from compiler.codegen.to_c import check_name
+from compiler.kernel import FP32_BYTES
+from compiler.target import Target
+from runtime.bundle import Manifest, replace_folder, versions
+from runtime.checked_bundle import Build, Reference
+from runtime.files import FileProblem, read_bytes, read_json, write_atomic, write_json
+from runtime.measure import write_standalone_files
+from runtime.standalone_check import Checked, check
+from runtime.targets import UnsupportedTarget
+
+SCHEMA = "onepath.standalone/1"
+FOLDER = "standalone"
+NAME = "onepath"
+"""What files and functions begin with unless another name is given."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that the network takes of a device; None where no compiler for it was here to tell.
+
+    `flash` is code and constants; `ram` the variables, of which the arena is the largest, the stack that a call takes,
+    the stacks of the network's own threads, and the caller's input and output.
+    """
+
+    code: int | None
+    constants: int
+    arena: int
+    variables: int | None
+    stack: int | None
+    thread_stacks: int
+    input: int
+    output: int
+
+    @property
+    def flash(self) -> int | None:
+        """What does not change while it runs."""
+        return None if self.code is None else self.code + self.constants
+
+    @property
+    def ram(self) -> int | None:
+        """What changes."""
+        if self.variables is None or self.stack is None:
+            return None
+        return self.variables + self.stack + self.thread_stacks + self.input + self.output
+
+    def describe(self) -> dict[str, int | None]:
+        """All of them by name, for a manifest."""
+        parts = {f"{name}_bytes": value for name, value in asdict(self).items()}
+        return {"flash_bytes": self.flash, "ram_bytes": self.ram, **parts}
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """A standalone network on disk."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """What it takes of a device, in words."""
+        sizes = self.manifest["sizes"]
+        if sizes["flash_bytes"] is None:
+            return f"{sizes['constants_bytes']:,} bytes of constants, an arena of {sizes['arena_bytes']:,}"
+        whole = sizes["ram_bytes"]
+        ram = (
+            f"{sizes['variables_bytes']:,} bytes of RAM and stacks"
+            if whole is None
+            else f"{whole:,} bytes of RAM"
+        )
+        return f"{sizes['flash_bytes']:,} bytes of flash, {ram}"
+
+    def describe(self) -> dict[str, Any]:
+        """What a build came to, for people and programs."""
+        sizes, done = self.manifest["sizes"], self.manifest["numerical_check"]
+        checked = ("reference", "by", "max_relative_error", "reason")
+        return {
+            "standalone": str(self.folder),
+            "target": self.manifest["target"]["name"],
+            "threads": self.manifest["target"]["threads"],
+            "flash_bytes": sizes["flash_bytes"],
+            "ram_bytes": sizes["ram_bytes"],
+            **{name: done[name] for name in checked if name in done},
+        }
+
+
+def write_standalone(
+    folder: Path, build: Build, manifest: Manifest, reference: Reference, name: str = NAME
+) -> Standalone:
+    """Compile, check and write the standalone form in `folder`; an older one there is replaced, or stays as it was.
+
+    It is run on the reference's inputs where this machine or an emulator runs it, else it says why not.
+
+    Raises:
+        BadName: files and functions cannot have the name.
+        UnsupportedTarget: there is no standalone form for the target.
+        WorkerFailed: it cannot be compiled.
+        LinkFailed: the C compiler refuses it.
+        WrongAnswers: it disagrees with the reference; nothing is written.
+        FileProblem: the place cannot be written, or holds something else.
+    """
+    check_name(name)
+    refuse_without_form(build.target)
+    _refuse_other(folder)
+    made = folder.with_name(f".{folder.name}.new")
+    with TemporaryDirectory(prefix="onepath-") as scratch:
+        place = Path(scratch)
+        facts = write_standalone_files(
+            build.plan, build.weights, build.schedules, build.target, place, name, manifest.network
+        )
+        contents = {path.name: read_bytes(path) for path in sorted(place.iterdir())}
+        checked = check(place, name, facts["kernels"], build.target, reference)
+    payload = {
+        **asdict(manifest),
+        "name": name,
+        "sizes": _sizes(facts, checked, manifest).describe(),
+        "numerical_check": checked.numerical,
+        "versions": {**versions(), **manifest.versions},
+        "files": {file: _entry(data) for file, data in contents.items()},
+    }
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        for file, data in contents.items():
+            write_atomic(made / file, data)
+        write_json(made / "manifest.json", payload, SCHEMA)
+        replace_folder(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return Standalone(folder, read_json(folder / "manifest.json", SCHEMA))
+
+
+def refuse_without_form(target: Target) -> None:
+    """Refuse a target that has no standalone form.
+
+    Raises:
+        UnsupportedTarget: it is a GPU, its objects are not ELF, or it is C source on several threads.
+    """
+    reason = None
+    if target.kind == "cuda":
+        reason = "its kernels run on a GPU, through TVM's runtime"
+    elif "linux" not in target.triple:
+        reason = f"it is {target.triple}, and the standalone form is for Linux"
+    elif target.kind == "c" and target.threads > 1:
+        reason = "C source runs on one thread; give it `threads = 1`"
+    if reason is not None:
+        raise UnsupportedTarget(f"target `{target.name}` has no standalone form: {reason}")
+
+
+def _refuse_other(folder: Path) -> None:
+    """Refuse to replace what is no standalone network."""
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or _is_standalone(folder))):
+        raise FileProblem(
+            folder, "is no standalone network of an earlier build", "choose another folder with --out"
+        )
+
+
+def _is_standalone(folder: Path) -> bool:
+    try:
+        read_json(folder / "manifest.json", SCHEMA)
+    except FileProblem:
+        return False
+    return True
+
+
+def _sizes(facts: Mapping[str, Any], checked: Checked, manifest: Manifest) -> Sizes:
+    parts = checked.sizes
+    return Sizes(
+        code=None if parts is None else parts.constant + parts.data,
+        constants=facts["constant_bytes"],
+        arena=facts["arena_bytes"],
+        variables=None if parts is None else parts.data + parts.zero,
+        stack=checked.stack,
+        thread_stacks=facts["thread_stack_bytes"],
+        input=FP32_BYTES * prod(manifest.input.shape),
+        output=FP32_BYTES * prod(manifest.output.shape),
+    )
+
+
+def _entry(data: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
