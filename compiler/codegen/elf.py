@@ -84,7 +84,7 @@ class ElfObject:
             self._sections = list(self._read_sections())
             self._symbol_table = next(each for each in self._sections if each.type == _SYMTAB)
             self._globals = list(self._read_globals())
-        except (struct.error, StopIteration, IndexError, ValueError):
+        except (struct.error, StopIteration, IndexError, ValueError, OverflowError):
             raise NotAnObject("its sections cannot be read, or it has no symbols") from None
 
     def _read_sections(self) -> Iterator[_Section]:
