@@ -122,6 +122,7 @@ def build_model(
         WrongAnswers: the compiled model disagrees; nothing is written.
         RecordsProblem, FileProblem: the database or the folder cannot be used, or another writes to the folder.
     """
+    check_bundle(target)
     tuning = Tuning(trials, budget_s, records)
     bundle, model, table = built(path, target, folder, input_sizes, tuning, progress or Silent(), _write)
     return BuiltModel(bundle, model.plan, table)
@@ -151,7 +152,6 @@ def built(
         What `build_model` does, and what `write` does.
     """
     refuse_inside_bundle(folder)
-    check_bundle(target)
     with announced(said, "read"):
         model = read(path, input_sizes)
         said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")

@@ -266,14 +266,14 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def call(*arguments: str) -> Any:
         return CliRunner().invoke(app, ["build", "small.onnx", "--trials", "0", *arguments])
 
-    done = call("--standalone", "--name", "tiny", "--format", "json")
+    done = call("--standalone", "--target", "c", "--name", "tiny", "--format", "json")
     assert done.exit_code == 0, done.output
     answer, folder = json.loads(done.stdout), Path("runs/small/standalone")
     found = json.loads((folder / "manifest.json").read_text())
     assert answer["standalone"] == str(folder)
     assert answer["flash_bytes"] == found["sizes"]["flash_bytes"] > 4000
     assert found["schema"] == "onepath.standalone/1"
-    assert {"tiny.c", "tiny.h", "kernels.o", "weights.bin", "main.c"} < found["files"].keys()
+    assert {"tiny.c", "tiny.h", "kernels.c", "weights.bin", "main.c"} < found["files"].keys()
     assert found["numerical_check"]["max_relative_error"] < 1e-5
     assert sorted(path.name for path in folder.iterdir()) == sorted([*found["files"], "manifest.json"])
     for arguments, message in (
