@@ -109,9 +109,10 @@ def call(function: Expr, arguments: Sequence[Expr]) -> Expr:
 
 
 class Emitter:
-    """Collects statements; `loop` and `when` nest them."""
+    """Collects statements; `loop` and `when` nest them. Without `hints` it prefetches nothing: C has no word for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hints: bool = True) -> None:
+        self._hints = hints
         self._blocks: list[list[Statement]] = [[]]
         self._names = count()
 
@@ -129,6 +130,8 @@ class Emitter:
 
     def prefetch(self, buffer: Expr, offset: Expr) -> None:
         """Ask for a cache line to be brought to the second-level cache; harmless beyond the buffer's end."""
+        if not self._hints:
+            return
         where = tirx.address_of(load(buffer, offset))
         hint = [integer(value) for value in (_READ, _SECOND_LEVEL, _DATA)]
         self.add(statements.Evaluate(ir.Call("tirx.prefetch", [where, *hint], ret_ty="void")))

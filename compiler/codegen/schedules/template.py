@@ -213,7 +213,7 @@ def write_function(
     It returns 0, or the code of a failed parallel launch. It has a symbol of its own and the plain C calling
     convention, so that LLVM compiles it by itself and the code that is measured is the code that ships.
     """
-    emitter = Emitter()
+    emitter = Emitter(hints=target.kind != "c")
     names = [*[f"input{index}" for index in range(len(kernel.inputs))], "weights", "output"]
     weights = packed_size(kernel)
     sizes = [*[prod(shape) for shape in kernel.inputs], weights, prod(kernel.output)]

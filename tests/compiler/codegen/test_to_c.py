@@ -12,6 +12,7 @@ import pytest
 from compiler.codegen import tvm_api
 from compiler.codegen.arrangement import Place
 from compiler.codegen.elf import ElfObject, NotAnObject
+from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.static_network import Call, Constants, StaticNetwork, static_network
 from compiler.codegen.to_c import (
     BadName,
@@ -23,6 +24,7 @@ from compiler.codegen.to_c import (
     runtime_uses,
     view_of,
 )
+from compiler.target import Target
 from runtime.device import host
 from runtime.measure import random_weights
 from tests.compiler.codegen.plans import default_schedules, mobile
@@ -90,6 +92,19 @@ def test_c_without_tvm_s_headers() -> None:
     assert "floorf" not in text
     assert "float b = float_of(v__5);" in text
     assert "net_allocate(1, 0, 8, 2, 32)" in text
+
+
+def test_weights_that_are_fetched_ahead_are_not_in_c() -> None:
+    plan, target = (
+        mobile(64, size=2, classes=8, layers=1),
+        Target("c", "c", host().triple, "c", vector_bits=32),
+    )
+    ahead = {
+        name: Schedule.of(found.template, {**dict(found.parameters), "ahead": 1})
+        for name, found in default_schedules(plan, target).items()
+    }
+    network = static_network(plan, random_weights(plan), ahead, target, "net")
+    assert "prefetch" not in plain_c(tvm_api.c_source(dict(network.functions)), "net")[0]
 
 
 def test_symbols_of_an_object_get_other_names(tmp_path: Path) -> None:
