@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LINK_S = 300.0
 OWN = ("g++", "clang++", "c++", "gcc", "cc")
 """This machine's compilers in the order that TVM, too, asks for them."""
+OWN_C = ("gcc", "clang", "cc")
 _GNU = {
     "x86_64": "x86_64-linux-gnu",
     "aarch64": "aarch64-linux-gnu",
@@ -75,7 +76,7 @@ def compiler_for(target: Target) -> Compiler:
         NoCompiler: none is installed; the message says which would do.
     """
     if is_own(target):
-        if own := own_compiler():
+        if own := own_c_compiler():
             return Compiler((own,))
     elif cross := cross_compiler(target.machine):
         return Compiler((cross,))
@@ -102,7 +103,16 @@ def is_own(target: Target) -> bool:
 
 def own_compiler() -> str | None:
     """This machine's C++ compiler: the one that `CXX` names, else the first of `OWN`; None where it is missing."""
-    name = os.environ.get("CXX") or next(filter(shutil.which, OWN), "")
+    return _own("CXX", OWN)
+
+
+def own_c_compiler() -> str | None:
+    """This machine's C compiler: the one that `CC` names, else the first of `OWN_C`; None where it is missing."""
+    return _own("CC", OWN_C)
+
+
+def _own(variable: str, usual: Sequence[str]) -> str | None:
+    name = os.environ.get(variable) or next(filter(shutil.which, usual), "")
     return name if name and shutil.which(name) else None
 
 
