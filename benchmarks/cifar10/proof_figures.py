@@ -99,25 +99,22 @@ def _network(
         "speedup_at_equal_accuracy": equal.latency_ms / own_ms,
         "speedup_bound": equal.bound,
         "speedup_range": [latency_at(line, accuracy + by).latency_ms / own_ms for by in (-error, error)],
-        "training_seconds": trained["train"]["seconds"],
         "training_images": trained["images"],
         "training_peak_memory_mb": trained["train"]["peak_memory_mb"],
     }
 
 
 def _search(name: str, searched: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
-    seconds, images = (
-        searched["search"]["seconds"],
-        searched["images_weights"] + searched["images_architecture"],
-    )
+    spent, images = searched["search"], searched["images_weights"] + searched["images_architecture"]
     return {
         "name": name,
-        "seconds": seconds,
+        "seconds": spent["seconds"],
+        "cpu_seconds": spent["cpu_seconds"],
         "images_weights": searched["images_weights"],
         "images_architecture": searched["images_architecture"],
-        "cost_in_trainings": seconds / trained["train"]["seconds"],
+        "cost_in_trainings": spent["cpu_seconds"] / trained["train"]["cpu_seconds"],
         "cost_in_training_images": images / trained["images"],
-        "peak_memory_mb": searched["search"]["peak_memory_mb"],
-        "memory_over_training": searched["search"]["peak_memory_mb"] / trained["train"]["peak_memory_mb"],
+        "peak_memory_mb": spent["peak_memory_mb"],
+        "memory_over_training": spent["peak_memory_mb"] / trained["train"]["peak_memory_mb"],
         "accuracy_validation": searched["accuracy_validation"],
     }

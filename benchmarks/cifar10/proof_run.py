@@ -1,4 +1,7 @@
-"""Commands of the public pipeline, each with the time and the memory it took, added up over interruptions."""
+"""Commands of the public pipeline, each with the time and the memory it took, added up over interruptions.
+
+Costs are compared in processor time: it is the same whether or not the machine does something else beside.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 from proof_setup import ROOT
 
 from runtime.child import end_with_parent
@@ -25,9 +29,11 @@ class PieceFailed(Exception):
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds by the clock over all attempts, and the most memory that one process of them held, in MiB."""
+    """Seconds over all attempts, by the clock and of the processors, and the most memory that one process of them
+    held, in MiB."""
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak_memory_mb: float = 0.0
     attempts: int = 0
 
@@ -51,10 +57,13 @@ def timed(command: tuple[str, ...], account: Path, log: Path, result: Path) -> S
     before, began = spent_before(account), time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
     noted = 0.0
+    # Threads that wait are to take no processor time.
+    surroundings = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     with log.open("ab") as messages:
         process = subprocess.Popen(
             [sys.executable, "-m", "runtime", *command],
             cwd=ROOT,
+            env=surroundings,
             stdout=messages,
             stderr=messages,
             preexec_fn=end_with_parent,
@@ -63,10 +72,11 @@ def timed(command: tuple[str, ...], account: Path, log: Path, result: Path) -> S
             time.sleep(0.2)
             if time.monotonic() - began - noted >= NOTED_EVERY_S:
                 noted = time.monotonic() - began
-                _keep(account, before, noted, 0.0)
+                _keep(account, before, noted, _cpu_seconds(process.pid), 0.0)
     _, status, usage = ended
     process.returncode = os.waitstatus_to_exitcode(status)
-    spent = _keep(account, before, time.monotonic() - began, usage.ru_maxrss / 1024)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    spent = _keep(account, before, time.monotonic() - began, cpu_seconds, usage.ru_maxrss / 1024)
     if process.returncode not in (0, 1) or not result.is_file():
         raise PieceFailed(
             f"`onepath {command[0]}` ended with {process.returncode}; its messages are in {log}"
@@ -74,9 +84,19 @@ def timed(command: tuple[str, ...], account: Path, log: Path, result: Path) -> S
     return spent
 
 
-def _keep(account: Path, before: Spent, seconds: float, peak_mb: float) -> Spent:
+def _cpu_seconds(process: int) -> float:
+    """The processor time of a process and of the children that it has waited for; none of one that has ended."""
+    try:
+        times = psutil.Process(process).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _keep(account: Path, before: Spent, seconds: float, cpu_seconds: float, peak_mb: float) -> Spent:
     spent = Spent(
         round(before.seconds + seconds, 1),
+        round(before.cpu_seconds + cpu_seconds, 1),
         round(max(before.peak_memory_mb, peak_mb), 1),
         before.attempts + 1,
     )

@@ -38,7 +38,8 @@ def told() -> dict[str, Any]:
     """Summaries as the pieces write them, of plausible figures."""
     from proof_setup import NETWORKS, SEARCHED
 
-    command = {"command": "onepath", "seconds": 100.0, "peak_memory_mb": 900.0, "attempts": 1}
+    spent = {"seconds": 100.0, "cpu_seconds": 160.0, "peak_memory_mb": 900.0, "attempts": 1}
+    command = {"command": "onepath", **spent}
     rows = {}
     for at, name in enumerate(NETWORKS):
         latency = {"latency_p50_ms": 0.1 + 0.05 * at, "latency_p90_ms": 0.2 + 0.05 * at}
@@ -46,7 +47,7 @@ def told() -> dict[str, Any]:
         rows[name] = {**latency, **predicted, "accuracy_test": 0.87 + 0.005 * at}
     trained = {"train": command, "params": 200_000, "macs": 8_000_000, "images": 1_000_000}
     searched = {
-        "search": {**command, "seconds": 80.0},
+        "search": {**command, "seconds": 500.0, "cpu_seconds": 128.0},
         "images_weights": 600_000,
         "images_architecture": 100_000,
         "accuracy_validation": 0.8,
@@ -150,4 +151,5 @@ def test_time_adds_up_over_attempts(tmp_path: Path) -> None:
     second = timed(("check", str(here)), account, log, here)
     assert second.attempts == 2
     assert second.seconds > first.seconds > 0
+    assert second.cpu_seconds > first.cpu_seconds > 0.1
     assert second.peak_memory_mb > 10
