@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from compiler.architecture import to_json
-from compiler.codegen.schedules import default_schedules
 from compiler.counting import Counter
 from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
@@ -85,7 +84,7 @@ def to_write(
     """What the network is compiled from, what its manifest says, and what its answers are compared with."""
     images, _ = _inputs(run, run.data.validation, CHECK_IMAGES)
     if table is None:
-        build = Build(plan, weights, default_schedules(plan.kernels, run.target), run.target)
+        build = Build.untuned(plan, weights, run.target)
     else:
         build = Build(table.joined(plan), weights, table.schedules, run.target)
     reference = Reference("torch", images, _reference(run, images))

@@ -3,7 +3,7 @@
     model.so         the kernels and weights, as TVM's virtual machine runs them
     manifest.json    what it is, what it needs, and the SHA-256 and size of every other file but the last two
     runner.py        runs it with Python and numpy alone
-    cpp/             runs it without Python: one source file, and how CMake builds it
+    cpp/             runs it without Python: one source file, and how CMake builds it; not for GPUs
     lib/             TVM's two runtime libraries, with their licences
     manifest.json.sig, benchmark.json    where there are some: a signature of the manifest, and what was measured
 
@@ -74,9 +74,9 @@ class Manifest:
     """What a bundle says of itself.
 
     `output_kind` says how its runner shows the output; `preprocessing` is that of the data set (`scale`,
-    `mean`, `std` a channel); `architecture` the architecture file; `provenance` hashes, seeds and revisions;
-    `benchmark` the latency that the table predicts; `numerical_check` the largest relative error against the
-    reference, and on how many images, or why there was none.
+    `mean`, `std` a channel); `gpu` the `kind`, `arch` and `kernels` of code for one; `architecture` the architecture
+    file; `provenance` hashes, seeds and revisions; `benchmark` the latency that the table predicts;
+    `numerical_check` the largest relative error against the reference, and on how many images, or why there was none.
     """
 
     network: str
@@ -86,6 +86,7 @@ class Manifest:
     labels: tuple[str, ...]
     preprocessing: dict[str, Any]
     output_kind: NetworkOutput = "values"
+    gpu: dict[str, Any] = field(default_factory=dict)
     architecture: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     benchmark: dict[str, Any] = field(default_factory=dict)
@@ -145,7 +146,8 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
     """
     contents = {"model.so": read_bytes(model), "runner.py": runner_source().encode()}
     contents |= runtime_files(manifest.target.machine)
-    contents |= cpp_files(manifest, contents)
+    if not manifest.gpu:
+        contents |= cpp_files(manifest, contents)
     files = {
         name: FileEntry(hashlib.sha256(data).hexdigest(), len(data))
         for name, data in sorted(contents.items())

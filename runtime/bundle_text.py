@@ -20,6 +20,7 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
         "network": manifest.network,
         "target": _target(bundle),
         "needs": [manifest.target.machine, *manifest.target.features],
+        **({"gpu": manifest.gpu} if manifest.gpu else {}),
         "input": _tensor(manifest.input),
         "output": f"{_tensor(manifest.output)}; {manifest.output_kind}",
         "labels": _labels(manifest.labels),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.codegen.schedules import default_schedules
 from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.tvm_api import llvm_version
 from compiler.ir.graph import Network
@@ -22,10 +23,12 @@ from runtime.bench import cores
 from runtime.bench_contender import Contender
 from runtime.benchmark import Latency, latency, relative_error
 from runtime.bundle import Bundle, BundleTarget, Manifest, NetworkOutput, write_bundle
+from runtime.cubin import cubins
 from runtime.emulated import NotEmulated, emulated_answers, emulator_for
 from runtime.features import needed_flags
 from runtime.linker import link_for
-from runtime.measure import compile_plan
+from runtime.measure import compile_cuda, compile_plan
+from runtime.nvrtc import require as require_nvrtc
 from runtime.targets import cannot_run
 
 Array = np.ndarray[Any, Any]
@@ -44,12 +47,25 @@ class WrongAnswers(Exception):
 
 @dataclass(frozen=True)
 class Build:
-    """What a bundle is compiled from: kernels, their weights by `<node>.<part>`, a schedule for each."""
+    """What a bundle is compiled from: kernels, their weights by `<node>.<part>`, a schedule for each.
+
+    Kernels for a GPU have no schedules of ours.
+    """
 
     plan: Plan
     weights: Mapping[str, Array]
     schedules: Mapping[str, Schedule]
     target: Target
+
+    @classmethod
+    def untuned(cls, plan: Plan, weights: Mapping[str, Array], target: Target) -> Build:
+        """Each kernel with its default schedule.
+
+        Raises:
+            Unsupported: a kernel that no template writes.
+        """
+        schedules = {} if target.kind == "cuda" else default_schedules(plan.kernels, target)
+        return cls(plan, weights, schedules, target)
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Ref
     unchecked, and says so.
 
     Raises:
-        NoCompiler: nothing here links for the target.
+        NoCompiler, NoNvrtc: nothing here links for the target, or compiles for its GPU.
         WorkerFailed: it cannot be compiled.
         BenchProblem: it cannot be run.
         WrongAnswers: it disagrees with the reference; nothing is written.
@@ -77,10 +93,21 @@ def write_checked(folder: Path, build: Build, manifest: Manifest, reference: Ref
     link_for(build.target)
     with TemporaryDirectory(prefix="onepath-") as scratch:
         model = Path(scratch) / "model.so"
-        compile_plan(build.plan, build.weights, build.schedules, build.target, model)
+        manifest = replace(manifest, gpu=_compile(build, model))
         unchecked = write_bundle(Path(scratch) / "bundle", model, manifest)
         check = _check(unchecked, build.target, reference)
         return write_bundle(folder, model, replace(manifest, numerical_check=check))
+
+
+def _compile(build: Build, model: Path) -> dict[str, Any]:
+    """Write the shared library; what code for a GPU is in it, by its own headers."""
+    if build.target.kind != "cuda":
+        compile_plan(build.plan, build.weights, build.schedules, build.target, model)
+        return {}
+    require_nvrtc()
+    compile_cuda(build.plan, build.weights, build.target, model)
+    (found,) = cubins(model.read_bytes())
+    return {"kind": build.target.kind, "arch": found.arch, "kernels": list(found.kernels)}
 
 
 def _check(bundle: Bundle, target: Target, reference: Reference) -> dict[str, Any]:

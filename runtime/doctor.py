@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from runtime import nvrtc
 from runtime.files import FileProblem, write_atomic
 from runtime.linker import CROSS_MACHINES, cross_compiler, emulator, has_zig, own_compiler, way_out
 from runtime.user_folders import cache_folder, data_folder
@@ -122,6 +123,17 @@ def _cross() -> Iterator[Finding]:
         way = "" if runs else "to check what is built, apt-get install qemu-user-static"
         found = f"{compiler}, " + (f"checked by {runs}" if runs else "and nothing here runs its code")
         yield Finding(name, State.OK, found, way)
+
+
+def _nvrtc() -> Iterator[Finding]:
+    """What compiles for NVIDIA GPUs: needed by CUDA targets alone, and no GPU is."""
+    name = "building for NVIDIA GPUs"
+    try:
+        nvrtc.require()
+        yield Finding(name, State.OK, f"NVRTC {nvrtc.version_of('nvidia-cuda-nvrtc')}")
+    except nvrtc.NoNvrtc as problem:
+        found, _, way = str(problem).partition("; ")
+        yield Finding(name, State.WARN, f"not possible: {found}", way)
 
 
 def _version(distribution: str) -> str | None:
@@ -262,6 +274,7 @@ CHECKS: tuple[Check, ...] = (
     _python,
     _compiler,
     _cross,
+    _nvrtc,
     _tvm,
     _torch,
     _onnxruntime,

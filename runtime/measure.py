@@ -110,6 +110,18 @@ def write_standalone_files(
     return _with_weights(_request(plan, schedules, target) | asked, weights, target, None)
 
 
+def compile_cuda(
+    plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Worker | None = None
+) -> None:
+    """Compile the network for a GPU, by TVM's default schedules: no GPU is needed, and nothing is measured.
+
+    Raises:
+        WorkerFailed: it cannot be compiled or linked; the message says why.
+    """
+    request = {"do": "cuda", "plan": plan_to(plan), "target": target.to_json()}
+    _with_weights(request | {"path": str(Path(path).resolve())}, weights, target, worker)
+
+
 def compile_untuned(
     plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Worker | None = None
 ) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from compiler.architecture import Architecture, to_json
 from compiler.codegen.from_onnx import from_onnx, read_model
 from compiler.codegen.onnx_reader import OnnxProblem
-from compiler.codegen.schedules import default_schedules
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
@@ -228,8 +227,7 @@ def build_of(model: Model, target: Target, table: LatencyTable | None) -> Build:
     """
     if table is not None:
         return Build(table.joined(model.plan), model.compiled_weights, table.schedules, target)
-    schedules = default_schedules(model.plan.kernels, target)
-    return Build(model.plan, model.compiled_weights, schedules, target)
+    return Build.untuned(model.plan, model.compiled_weights, target)
 
 
 def reference_of(model: Model, threads: int, count: int = CHECK_INPUTS) -> Reference:

@@ -21,6 +21,8 @@ _ARCH = re.compile(r"sm_\d{2,3}a?")
 _TRIPLE = re.compile(r"[a-z0-9_]+(-[a-z0-9]+)?-(linux-[a-z0-9]+|apple-darwin[\d.]*)")
 WITHOUT_MEASURING = "build for it without measuring (`--trials 0`; of a .space file, `--set target.trials=0`)"
 NOT_MEASURED = f"nothing is measured on it; {WITHOUT_MEASURING}"
+GPU_HOSTS = {"x86_64": "x86-64-v2", "aarch64": "generic"}
+"""The processors beside a GPU unless one is named: theirs is to start kernels, so nearly any will do."""
 PLAIN_BITS = 32
 """Kernels in C have no vectors of their own: C has none, and compilers make them of plain loops."""
 
@@ -53,6 +55,8 @@ def resolve(settings: TargetSettings) -> Target:
             settings.name, "c", triple, "c", threads=settings.threads, vector_bits=PLAIN_BITS, registers=16
         )
         return _described(plain, settings)
+    if settings.kind == "cuda" and settings.cpu == NATIVE:
+        settings = replace(settings, cpu=GPU_HOSTS.get(triple.partition("-")[0], NATIVE))
     target = _processor(settings, triple, _switches(settings, triple))
     if settings.kind == "cuda":
         return replace(target, kind="cuda", arch=_architecture(settings))
@@ -70,6 +74,11 @@ def here(settings: TargetSettings) -> Target:
     if settings.latency_table is not None:
         raise UnsupportedTarget(
             f"target `{target.name}` has its times from `{settings.latency_table}`: {NOT_MEASURED}"
+        )
+    if target.kind == "cuda":
+        raise UnsupportedTarget(
+            f"target `{target.name}`: tuning and measuring need the device itself, an NVIDIA GPU, and are not done "
+            f"for it; with TVM's default GPU schedules it builds on any machine: {WITHOUT_MEASURING}"
         )
     reason = cannot_run(target)
     if reason is not None:

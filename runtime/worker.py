@@ -30,6 +30,7 @@ from compiler.passes.fuse import KernelCall, Plan
 from compiler.target import Target
 from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
+from runtime.cuda_runtime import prepare
 from runtime.files import read_tensors
 from runtime.linker import link_for
 from runtime.standalone_files import write_files
@@ -102,6 +103,7 @@ class Worker:
             "compile": _compile,
             "standalone": _standalone,
             "naive": _naive,
+            "cuda": _cuda,
             "timed": _timed,
             "untuned": _untuned,
         }
@@ -221,6 +223,15 @@ def _naive(request: Request) -> Answer:
     target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
     weights, _ = read_tensors(request["weights"])
     tvm_api.export(tvm_api.build_default(naive_module(plan, weights), target), request["path"])
+    return {}
+
+
+def _cuda(request: Request) -> Answer:
+    """Write the network as a shared library whose kernels are for a GPU."""
+    target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
+    weights, _ = read_tensors(request["weights"])
+    executable = tvm_api.build_cuda(naive_module(plan, weights), target, prepare())
+    tvm_api.export(executable, request["path"], link_for(target))
     return {}
 
 

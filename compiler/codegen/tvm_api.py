@@ -6,7 +6,7 @@ target is a dictionary, buffers are variables and parameters of a function thems
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,12 @@ __all__ = [
     "Statement",
     "array",
     "build",
+    "build_cuda",
     "build_default",
     "c_source",
     "cpu",
     "export",
+    "has_cuda_modules",
     "ir",
     "known_features",
     "known_processors",
@@ -198,6 +200,31 @@ def lower_relax(module: Any, target: Target) -> Any:
 def build_default(module: Any, target: Target) -> Any:
     """Compile a Relax module as TVM does by default, at LLVM's default level: the point of comparison."""
     return tvm.compile(module, target=tvm_target(target, 3))
+
+
+def has_cuda_modules() -> bool:
+    """Whether TVM's CUDA runtime is loaded, without which a module keeps CUDA source instead of machine code."""
+    return tvm.get_global_func("ffi.Module.create.cuda", allow_missing=True) is not None
+
+
+def build_cuda(module: Any, target: Target, headers: Sequence[str]) -> Any:
+    """Compile a Relax module of operators for the GPU of a target, by TVM's default pipeline for CUDA.
+
+    That legalises, fuses and gives each kernel one of its default GPU schedules (dlight's Matmul, GEMV,
+    Reduction, GeneralReduction, Fallback); NVRTC compiles them, with `headers` among its folders of headers.
+
+    Raises:
+        RuntimeError: NVRTC refuses the source; the message is its own.
+    """
+    from tvm.support import nvcc
+
+    def compile_source(source: str) -> Any:
+        options = [f"-I{folder}" for folder in headers]
+        return nvcc.compile_cuda(source, "cubin", target.arch, options, compiler="nvrtc")
+
+    tvm.register_global_func("tvm_callback_cuda_compile", compile_source, override=True)
+    gpu = tvm.target.Target({"kind": "cuda", "arch": target.arch}, host=tvm_target(target))
+    return tvm.compile(module, target=gpu)
 
 
 def load_main(path: str) -> Any:

@@ -158,9 +158,15 @@ def check_machine(manifest: dict[str, Any]) -> None:
     """Refuse a machine whose processor lacks what the bundle's code uses, instead of an illegal instruction.
 
     Raises:
-        BundleProblem: the architecture differs, or features are missing, which the message names.
+        BundleProblem: the architecture differs, or features are missing, which the message names; or the bundle's
+            kernels run on a GPU.
     """
-    target = manifest["target"]
+    target, gpu = manifest["target"], manifest.get("gpu")
+    if gpu:
+        raise BundleProblem(
+            f"the bundle's kernels run on an NVIDIA GPU ({gpu['arch']}), and this runner computes on processors; "
+            "load its model.so with apache-tvm on a machine that has one"
+        )
     if target["machine"] != platform.machine():
         raise BundleProblem(
             f"the bundle is for {target['machine']}, and this machine is {platform.machine()}"

@@ -146,6 +146,7 @@ _EXPECTED = (
     ("runtime.files", "FileProblem"),
     ("runtime.linker", "LinkFailed"),
     ("runtime.linker", "NoCompiler"),
+    ("runtime.nvrtc", "NoNvrtc"),
     ("runtime.peers", "UnknownPeer"),
     ("runtime.price_kernels", "CannotPrice"),
     ("runtime.rank_messages", "RankProblem"),
