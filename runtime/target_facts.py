@@ -104,7 +104,7 @@ def lines_of(facts: TargetFacts) -> list[str]:
     if facts.kind == "cuda":
         return [
             *_head(facts),
-            f"GPU        {facts.arch}; nothing is built for it yet",
+            f"GPU        {facts.arch}; its kernels have TVM's default GPU schedules, and are not tuned",
             f"host       {facts.cpu}, {facts.triple}",
         ]
     processor = f"{facts.cpu} for {facts.triple}" + (f", {facts.abi}" if facts.abi else "")

@@ -117,8 +117,6 @@ def check_bundle(target: Target) -> None:
         raise UnsupportedTarget(
             f"target `{target.name}`: its kernels are C source, which no bundle holds; build with `--standalone`"
         )
-    if target.kind != "llvm":
-        raise UnsupportedTarget(f"target `{target.name}`: nothing is built for the kind `{target.kind}` yet")
     if target.machine not in MACHINES_WITH_RUNTIME:
         raise UnsupportedTarget(
             f"target `{target.name}`: TVM has no runtime for {target.machine}, which a bundle carries; bundles can be "
