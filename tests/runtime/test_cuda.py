@@ -75,10 +75,8 @@ def test_the_library_holds_machine_code_of_the_architecture_asked(bundle: Bundle
     assert b"__global__" not in (bundle.folder / "model.so").read_bytes()
     said = verify(bundle.folder).manifest
     assert said.gpu == {"kind": "cuda", "arch": "sm_86", "kernels": list(found.kernels)}
-    assert said.numerical_check == {
-        "images": 0,
-        "reason": "not run here: its kernels run on an NVIDIA GPU",
-    }
+    assert said.numerical_check["images"] == 0
+    assert said.numerical_check["reason"].startswith("not run here: its kernels run on an NVIDIA GPU")
 
 
 @pytest.mark.tvm
