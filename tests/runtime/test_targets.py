@@ -95,7 +95,10 @@ def test_another_machine_cannot_be_measured_here() -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("c", "C source, which no bundle holds; build with `--standalone`"), ("riscv64", "no runtime for riscv64")],
+    [
+        ("c", "C source, which no bundle holds; build with `--standalone`"),
+        ("riscv64", "no runtime for riscv64"),
+    ],
 )
 def test_what_no_bundle_can_be_built_for_is_refused(name: str, said: str) -> None:
     with pytest.raises(UnsupportedTarget, match=said):
