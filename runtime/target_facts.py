@@ -142,4 +142,4 @@ def _peak(facts: TargetFacts) -> str:
 def _runtime(facts: TargetFacts) -> str:
     if facts.bundle_runtime:
         return "bundles carry TVM's libraries for it"
-    return "TVM has no libraries for it: no bundle can be built for it yet"
+    return "TVM has no libraries for it; the standalone form needs none (`--standalone`)"
