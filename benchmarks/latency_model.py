@@ -4,8 +4,10 @@
     python benchmarks/latency_model.py --space examples/proxyless_mobile.space --networks 60 --format json
 
 The space is profiled first, within `--budget` seconds, as `onepath profile` does it; no kernel is tuned further for
-any network. Each network is compiled from exactly the schedules of the table and run from end to end, one process
-each, in turns. Printed are Spearman's rank correlation, and the relative errors of predicted over measured.
+any network. Each network is compiled from exactly the schedules of the table and run from end to end, a process each,
+in `--rounds` rounds over all networks, of which the middle one counts, as of a kernel's prices. Printed are
+Spearman's rank correlation, the relative errors of predicted over measured, and how far the rounds agree among
+themselves, which bounds what any prediction can reach.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -35,14 +38,13 @@ from compiler.target import Target
 from dsl.reading import read
 from runtime.console import Console
 from runtime.device import fingerprint, host
-from runtime.fit_latency import measure_plans
+from runtime.fit_latency import measure_rounds
 from runtime.profiler import profile_space
 from runtime.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = ROOT / "examples/cifar10.space"
-AT_ONCE = 20
-"""Networks that are measured in turns with each other."""
+ROUNDS = 5
 
 
 def drawn(space: SpaceGraph, count: int, seed: int) -> Iterator[Architecture]:
@@ -50,14 +52,25 @@ def drawn(space: SpaceGraph, count: int, seed: int) -> Iterator[Architecture]:
     return islice(feasible(space, draws(space, seed), lambda *_: None), count)
 
 
-def measured_ms(plans: Sequence[Plan], table: LatencyTable, target: Target) -> list[float]:
-    """Each network's median latency, built of the table's kernels."""
-    times: list[float] = []
-    with Workers(target.threads) as workers:
-        for start in range(0, len(plans), AT_ONCE):
-            built = [table.joined(plan) for plan in plans[start : start + AT_ONCE]]
-            times += measure_plans(built, table.schedules, target, workers)
-    return times
+def measured_ms(
+    plans: Sequence[Plan], table: LatencyTable, target: Target, rounds: int, console: Console
+) -> list[list[float]]:
+    """Each network's median latency in each round, built of the table's kernels."""
+    built = [table.joined(plan) for plan in plans]
+    with console.stage("measure"), Workers(target.threads) as workers:
+        return measure_rounds(built, table.schedules, target, workers, console, rounds)
+
+
+def repeats(measured: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """How far the rounds agree: rank correlations between any two, and a network's greatest time over its least."""
+    rounds = np.array(measured).T
+    ranks = [float(spearmanr(one, other).statistic) for one, other in combinations(rounds, 2)]
+    spreads = 100 * (rounds.max(axis=0) / rounds.min(axis=0) - 1)
+    return {
+        "spearman": [round(rank, 4) for rank in ranks],
+        "spread_percent": {"median": float(np.median(spreads)), "worst": float(spreads.max())},
+        "medians_ms": [float(np.median(times)) for times in rounds],
+    }
 
 
 def summary(predicted: Sequence[float], measured: Sequence[float]) -> dict[str, Any]:
@@ -69,7 +82,7 @@ def summary(predicted: Sequence[float], measured: Sequence[float]) -> dict[str, 
         "worst_percentage_error": float(100 * np.abs(errors).max()),
         "bias_percent": float(100 * errors.mean()),
         "networks": len(predicted),
-        "measured_ms": [min(measured), max(measured)],
+        "range_ms": [min(measured), max(measured)],
     }
 
 
@@ -81,6 +94,7 @@ def main() -> int:
     parser.add_argument("--space", type=Path, default=SPACE)
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each network is measured")
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of profiling")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -100,24 +114,27 @@ def main() -> int:
     networks = drawn(space, given.networks, given.seed)
     plans = [sample_plan(flat, architecture.choices) for architecture in networks]
     predicted = [table.predict_plan(plan).latency_ms for plan in plans]
-    measured = measured_ms(plans, table, target)
+    rounds = measured_ms(plans, table, target, given.rounds, console)
+    measured = [median(times) for times in rounds]
     result: Mapping[str, Any] = {
         "space": space.name,
         "threads": target.threads,
         "processor": fingerprint(),
         **summary(predicted, measured),
+        "rounds": repeats(rounds),
         "stated_error_percent": 100 * table.model.error,
         "kernels": len(table.entries),
         "tuned_kernels": sum(entry.tuned for entry in table.entries.values()),
         "profile_s": round(seconds, 1),
         "model": {"constant_ms": table.model.constant_ms, "per_call_ms": table.model.per_call_ms},
         "noise": {name: getattr(table.noise, name) for name in ("load", "steal", "spread", "noisy")},
-        "pairs_ms": [[round(a, 5), round(b, 5)] for a, b in zip(predicted, measured, strict=True)],
+        "predicted_ms": [round(time, 5) for time in predicted],
+        "measured_ms": [[round(time, 5) for time in times] for times in rounds],
     }
     if given.format == "json":
         print(json.dumps(result, indent=2))
     else:
-        print("\n".join(f"{name:32} {value}" for name, value in result.items() if name != "pairs_ms"))
+        print("\n".join(f"{name:32} {value}" for name, value in result.items() if not name.endswith("ed_ms")))
     return 0
 
 

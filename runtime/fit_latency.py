@@ -7,7 +7,6 @@ non-negative least squares (Lawson and Hanson, 1974) of the relative errors.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from math import sqrt
 from pathlib import Path
 from statistics import median
@@ -129,9 +128,25 @@ def measure_plans(
     workers: Workers,
     progress: Progress | None = None,
 ) -> list[float]:
-    """The p50 of each network in milliseconds, run as a bundle runs it; the lowest of several passes."""
+    """The p50 of each network in milliseconds, in the middle one of several rounds."""
+    return [median(times) for times in measure_rounds(plans, schedules, target, workers, progress)]
+
+
+def measure_rounds(
+    plans: Sequence[Plan],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+    progress: Progress | None = None,
+    rounds: int = PASSES,
+) -> list[list[float]]:
+    """The p50 of each network in each round, in milliseconds, run as a bundle runs it.
+
+    A round runs all networks one after another, each in a process of its own that is started for it: a process keeps
+    the speed that its pages give it, and a machine that is not alone is slower at times, and faster at others.
+    """
     said = progress or Silent()
-    with TemporaryDirectory(prefix="onepath-") as name, ExitStack() as stack:
+    with TemporaryDirectory(prefix="onepath-") as name:
         folder = Path(name)
         link_runtime(folder)
         paths = [folder / f"{index}.so" for index in range(len(plans))]
@@ -139,35 +154,26 @@ def measure_plans(
             worker = workers.all[index % len(workers.all)]
             compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
             said.update(index + 1, len(plans), kind="compiling sample networks")
-        common = {
-            "kind": "library",
-            "folder": name,
-            "threads": target.threads,
-            "cores": bench_cores(target.threads),
-        }
-        contenders = [
-            stack.enter_context(
-                Contender(
-                    path.name, {**common, "library": str(path), "shape": (1, *plan.types[plan.inputs[0]])}
+        times: list[list[float]] = [[] for _ in plans]
+        for number in range(rounds):
+            for index, (path, plan) in enumerate(zip(paths, plans, strict=True)):
+                times[index].append(_p50_ms(path, plan, target))
+                said.update(
+                    number * len(plans) + index + 1, rounds * len(plans), kind="timing sample networks"
                 )
-            )
-            for path, plan in zip(paths, plans, strict=True)
-        ]
-        return _least_ms(contenders, said)
+        return times
 
 
-def _least_ms(contenders: Sequence[Contender], said: Progress) -> list[float]:
-    passes: list[list[float]] = []
-    for _ in range(PASSES):
-        passes.append([])
-        for contender in contenders:
-            passes[-1].append(_p50_ms(contender))
-            done = sum(map(len, passes))
-            said.update(done, PASSES * len(contenders), kind="timing sample networks")
-    return [min(times) for times in zip(*passes, strict=True)]
-
-
-def _p50_ms(contender: Contender) -> float:
-    """The median of about 0.15 s of runs, after some to warm up."""
-    typical = median(contender.run(20))
-    return median(contender.run(int(min(5000, max(100, 150 / typical)))))
+def _p50_ms(library: Path, plan: Plan, target: Target) -> float:
+    """The median of about 0.15 s of runs in a new process, after some to warm up."""
+    setup = {
+        "kind": "library",
+        "folder": str(library.parent),
+        "library": str(library),
+        "shape": (1, *plan.types[plan.inputs[0]]),
+        "threads": target.threads,
+        "cores": bench_cores(target.threads),
+    }
+    with Contender(library.name, setup) as contender:
+        typical = median(contender.run(20))
+        return median(contender.run(int(min(5000, max(100, 150 / typical)))))

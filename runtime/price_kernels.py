@@ -1,7 +1,7 @@
 """Kernels in company: what each takes while as many others as a network has run in turns with it.
 
-Their code and constants pass through the caches between two of its runs, and its inputs have just been
-written, as in a network.
+Their code and constants pass through the caches between two of its runs, and as much other memory as makes up what a
+network touches; its inputs have just been written, as in a network.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ import random
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from compiler.codegen.schedules.template import packed_size
+from compiler.kernel import FP32_BYTES, parse
 from compiler.target import Target
 from runtime.console import Progress, Silent
+from runtime.footprint import FOOTPRINT_BYTES
 from runtime.price_log import Item, Price, PriceLog
 from runtime.workers import Worker, WorkerFailed, Workers
 
 PASSES = 3
-"""How often each schedule is priced, with all others in between; the lowest median counts, since what
-disturbs a measurement only adds to it."""
-COMPANY_MS = 150.0
+"""How often each schedule is priced, with all others in between; the middle one counts."""
+BLOCK_NS, FEWEST_BLOCKS = 200_000, 15
+"""What a block of runs takes at least, and how many blocks there are at least; that comes first."""
+COMPANY_MS, MOST_ROWS = 150.0, 1000
+LINE_BYTES = 64
 LARGEST_COMPANY = 40
 BUILD_S_A_KERNEL = 20.0
 
@@ -29,9 +35,16 @@ class CannotPrice(Exception):
 
 
 def price(
-    target: Target, workers: Workers, log: PriceLog, progress: Progress | None = None
+    target: Target,
+    workers: Workers,
+    log: PriceLog,
+    *,
+    footprint_bytes: int = FOOTPRINT_BYTES,
+    progress: Progress | None = None,
 ) -> dict[str, Price]:
     """Every kernel's time in company by the best schedule of the log; what it holds already is not measured again.
+
+    One run of a network touches `footprint_bytes`.
 
     Raises:
         CannotPrice: a kernel that fails by itself, too.
@@ -58,11 +71,11 @@ def price(
     for number in range(PASSES):
         for done, (index, worker) in enumerate(sorted(built.items()), 1):
             if log.lacks(number, groups[index]):
-                log.keep(number, _price_group(str(index), groups[index], worker))
+                log.keep(number, _price_group(str(index), groups[index], worker, footprint_bytes))
             said.update(number * len(built) + done, PASSES * len(built), kind="pricing groups of kernels")
     for index, worker in built.items():
         worker.ask({"do": "forget", "name": str(index)})
-    return log.lowest()
+    return log.chosen()
 
 
 def _group_request(name: str, group: Sequence[Item], target: Target) -> dict[str, object]:
@@ -70,19 +83,33 @@ def _group_request(name: str, group: Sequence[Item], target: Target) -> dict[str
     return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
 
 
-def _price_group(name: str, group: Sequence[Item], worker: Worker) -> dict[Item, Price]:
-    request = {"do": "measure", "name": name, "lines": 0, "milliseconds": COMPANY_MS}
+def _price_group(name: str, group: Sequence[Item], worker: Worker, footprint_bytes: int) -> dict[Item, Price]:
+    own = FP32_BYTES * sum(packed_size(parse(signature)) for signature, _ in group)
+    lines = max(0, footprint_bytes - own) // (LINE_BYTES * len(group))
+    request = {"do": "measure", "name": name, "lines": lines, "milliseconds": COMPANY_MS, "most": MOST_ROWS}
     try:
         rows = np.array(worker.ask(request)["times"], dtype=np.float64)
     except WorkerFailed as failure:
         raise CannotPrice(
             f"kernels could not be run in turns: {failure.reason}; the first is {group[0][0]}"
         ) from None
-    middles, slow = np.median(rows, axis=0), np.quantile(rows, 0.9, axis=0)
+    middles, slow = [median_of_means(column) for column in rows.T], np.quantile(rows, 0.9, axis=0)
     return {
-        item: Price(item[1], float(middle), float(late) / max(float(middle), 1.0))
+        item: Price(item[1], middle, float(late) / max(middle, 1.0))
         for item, middle, late in zip(group, middles, slow, strict=True)
     }
+
+
+def median_of_means(times: npt.NDArray[np.float64]) -> float:
+    """What to add up: the median over blocks of consecutive runs of a block's mean time (Nemirovsky and Yudin, 1983).
+
+    A processor that is not alone stops for some microseconds every now and then. Few runs of a short kernel see
+    that, so that their median leaves it out, and every run of a network does. A mean alone would have in it the
+    milliseconds for which something else ran; here they spoil one block.
+    """
+    runs = max(1, min(round(BLOCK_NS / max(float(np.median(times)), 1.0)), len(times) // FEWEST_BLOCKS))
+    blocks = times[: len(times) // runs * runs].reshape(-1, runs)
+    return float(np.median(blocks.mean(axis=1)))
 
 
 def _culprit(group: Sequence[Item], target: Target, workers: Workers, failure: WorkerFailed) -> CannotPrice:

@@ -7,8 +7,9 @@ the others keep the prices that other tables were made of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from compiler.codegen.schedules.template import Schedule
 from compiler.latency import Sample
@@ -24,11 +25,30 @@ Item = tuple[str, Schedule]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A kernel in company by a schedule: the median of its runs in nanoseconds, and p90 / p50."""
+    """A kernel in company by a schedule: the median of means of its runs in nanoseconds, and p90 over that."""
 
     schedule: Schedule
     median_ns: float
     spread: float
+
+
+class Timed(Protocol):
+    """Whatever was timed."""
+
+    @property
+    def median_ns(self) -> float:
+        """Its time in nanoseconds."""
+        ...
+
+
+Kind = TypeVar("Kind", bound=Timed)
+
+
+def middle(passes: Iterable[Kind]) -> Kind:
+    """The pass that as many are faster as slower than, of an even number the faster of two: a machine that is not
+    alone is slower than usual for some seconds, and faster for others."""
+    ordered = sorted(passes, key=lambda each: each.median_ns)
+    return ordered[(len(ordered) - 1) // 2]
 
 
 class PriceLog:
@@ -90,13 +110,17 @@ class PriceLog:
             _context(number),
         )
 
-    def lowest(self) -> dict[str, Price]:
-        """Each kernel's price: of all its schedules and passes the one with the lowest median."""
-        found: dict[str, Price] = {}
+    def chosen(self) -> dict[str, Price]:
+        """Each kernel's price: of all its schedules the least, each by its middle pass."""
+        passes: dict[Item, list[Price]] = {}
         for held in self._passes.values():
-            for (name, _), price in held.items():
-                if name not in found or price.median_ns < found[name].median_ns:
-                    found[name] = price
+            for item, price in held.items():
+                passes.setdefault(item, []).append(price)
+        found: dict[str, Price] = {}
+        for (name, _), prices in passes.items():
+            price = middle(prices)
+            if name not in found or price.median_ns < found[name].median_ns:
+                found[name] = price
         return found
 
 

@@ -6,14 +6,13 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import prod
 from pathlib import Path
 from statistics import mean
 
 import msgspec
 
 from compiler.ir.graph import SpaceGraph
-from compiler.kernel import FP32_BYTES, Kernel
+from compiler.kernel import Kernel
 from compiler.latency import LatencyTable
 from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
@@ -22,6 +21,7 @@ from compiler.pricing import Prices, sample_plan, space_kernels
 from compiler.target import Target
 from runtime.console import Progress, Silent
 from runtime.fit_latency import FEWEST_SAMPLES, distinct, fit, spread_out, with_cuts
+from runtime.footprint import FOOTPRINT_BYTES, footprint
 from runtime.measure import probe_noise
 from runtime.price_kernels import price
 from runtime.price_log import PriceLog, keep_networks, unmeasured
@@ -120,7 +120,7 @@ def profile(
             said.note(f"the machine is busy (spread {noise.spread:.2f}, stolen time {noise.steal:.0%})")
         tuning_s = None if budget_s is None else TUNING_SHARE * budget_s
         tuning_s = _left(tuning_s, kernels, target, records, begun)
-        footprint = round(mean(map(_footprint, sample_plans))) if sample_plans else None
+        touched = round(mean(map(footprint, sample_plans))) if sample_plans else FOOTPRINT_BYTES
         tune(
             kernels,
             target,
@@ -130,12 +130,13 @@ def profile(
             weights=weights,
             progress=said,
             workers=workers,
-            **({} if footprint is None else {"footprint_bytes": footprint}),
+            footprint_bytes=touched,
         )
         wanted = shortlists(kernels, target, usable(records, kernels, key_of(target)))
         said.note(f"pricing {len(kernels)} kernels, {sum(map(len, wanted.values()))} schedules")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        prices = price(target, workers, PriceLog(records, target, wanted, company, noise, fresh=fresh), said)
+        log = PriceLog(records, target, wanted, company, noise, fresh=fresh)
+        prices = price(target, workers, log, footprint_bytes=touched, progress=said)
         schedules = {name: price.schedule for name, price in prices.items()}
         medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
         built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
@@ -182,14 +183,15 @@ def tune_network(
             trials=trials or WINNER_TRIALS,
             budget_s=_left(budget_s, kernels, target, database, begun),
             weights=counts,
-            footprint_bytes=_footprint(plan),
+            footprint_bytes=footprint(plan),
             progress=progress,
             workers=workers,
         )
         rows = usable(database, kernels, key_of(target))
         noise = probe_noise(target, workers.first)
         wanted = shortlists(kernels, target, rows)
-        price(target, workers, PriceLog(database, target, wanted, len(plan.kernels), noise))
+        log = PriceLog(database, target, wanted, len(plan.kernels), noise)
+        price(target, workers, log, footprint_bytes=footprint(plan))
         prices = chosen_prices(database.prices(kernels, key_of(target)), wanted)
     measured = best_of(rows)
     entries = {name: entry_of(price, measured) for name, price in prices.items()}
@@ -214,10 +216,3 @@ def _left(
     if budget_s is None or begun is None:
         return budget_s
     return max(0.0, budget_s - seconds_spent(records.rows(kernels, key_of(target)), begun))
-
-
-def _footprint(plan: Plan) -> int:
-    """Bytes that one run of a network touches: all constants, and its two largest neighbouring values."""
-    constants = sum(prod(shape) for call in plan.calls for _, _, shape in call.kernel.weights)
-    values = max(sum(map(prod, (*call.kernel.inputs, call.kernel.output))) for call in plan.calls)
-    return FP32_BYTES * (constants + values)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample, TableProblem
 from compiler.target import Target
 from runtime.device import Noise
 from runtime.fit_latency import FEWEST_SAMPLES, fit_samples
+from runtime.price_log import middle
 from runtime.records import (
     Key,
     NetworkRecord,
@@ -43,8 +45,9 @@ class MissingPrices(TableProblem):
 def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: Records) -> LatencyTable:
     """The latency table of some kernels on this machine, from what the records hold; nothing is measured.
 
-    A kernel has the least price of its shortlisted schedules; where none was priced yet, the least of the
-    prices it has. The model is fitted on networks that were measured whole and have these kernels alone.
+    A kernel has the least price of its shortlisted schedules, each by its middle pass; where none was priced yet,
+    the least of the prices it has. The model is fitted on networks that were measured whole and have these kernels
+    alone.
 
     Raises:
         MissingPrices: some kernels have no price under this machine's key; the message names them.
@@ -85,8 +88,11 @@ def chosen_prices(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str
     def rank(price: PriceRecord) -> tuple[bool, float]:
         return price.schedule not in wanted[price.signature], price.median_ns
 
-    chosen: dict[str, PriceRecord] = {}
+    passes: dict[tuple[str, Schedule], list[PriceRecord]] = {}
     for price in (price for price in prices if price.schedule.template == writer_of(price.signature)):
+        passes.setdefault((price.signature, price.schedule), []).append(price)
+    chosen: dict[str, PriceRecord] = {}
+    for price in map(middle, passes.values()):
         held = chosen.get(price.signature)
         if held is None or rank(price) < rank(held):
             chosen[price.signature] = price

@@ -19,13 +19,12 @@ from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
 from runtime.console import Progress, Silent
+from runtime.footprint import FOOTPRINT_BYTES
 from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of, writer_of
 from runtime.workers import Worker, WorkerFailed, Workers
 
 TRIALS = 8
 """Schedules tried of each kernel unless more is asked for."""
-FOOTPRINT_BYTES = 2 << 20
-"""What a network touches between two runs of one of its kernels, where nothing better is known."""
 BUILDS_PER_ROUND = 6
 """Candidates that each worker builds before measuring starts."""
 MEASURE_MS = 25.0

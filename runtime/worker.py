@@ -125,21 +125,21 @@ class Worker:
     def measure(self, request: Request) -> Answer:
         """Run a probe: rows of times in nanoseconds, one column a kernel, after two warm-up rows.
 
-        There are `repeats` rows, or as many as fit into `milliseconds` within reason. A probe that is
+        There are `repeats` rows, or as many as fit into `milliseconds`, from `FEWEST_ROWS` to `most`. A probe that is
         slower than `limit_ns` when warm is not run again.
         """
         built, lines = self.built[request["name"]], int(request["lines"])
         if self.sweep is None:
             self.sweep = tvm_api.array(np.zeros(SWEEP_BYTES // 4, dtype=np.float32))
-        lines = min(lines, SWEEP_BYTES // 64)
+        lines = min(lines, SWEEP_BYTES // 64 // built.kernels)
         begin = time.perf_counter()
         warm = self._rows(built, lines, 2)
         row_ms = 1e3 * (time.perf_counter() - begin) / 2
         limit = request.get("limit_ns")
         if limit is not None and sum(warm[1]) > limit:
             return {"times": warm[1:]}
-        least, most = FEWEST_ROWS, MOST_ROWS
-        rows = request.get("repeats") or min(most, max(least, int(request["milliseconds"] / row_ms)))
+        most = int(request.get("most", MOST_ROWS))
+        rows = request.get("repeats") or min(most, max(FEWEST_ROWS, int(request["milliseconds"] / row_ms)))
         return {"times": self._rows(built, lines, int(rows))}
 
     def _rows(self, built: _Built, lines: int, repeats: int) -> list[list[int]]:

@@ -43,7 +43,7 @@ def probe(kernels: Sequence[tuple[Kernel, Schedule]], target: Target) -> Probe:
     """A function `onepath_probe(memory, sweep, times, lines, repeats)` that runs all kernels in turn.
 
     `times` is int64 [repeats * (kernels + 1)], in nanoseconds; the last column is the time of reading the
-    clock, which is part of all the others. `sweep` holds at least `lines` cache lines.
+    clock, which is part of all the others. Each kernel has `lines` cache lines of `sweep` to itself.
     """
     written = [kernel_function(kernel, schedule, target) for kernel, schedule in kernels]
     variables = {symbol: ir.GlobalVar(symbol) for symbol, _ in written}
@@ -61,7 +61,7 @@ def probe(kernels: Sequence[tuple[Kernel, Schedule]], target: Target) -> Probe:
     clock, columns = emitter.clock(), len(kernels) + 1
     with emitter.loop(arguments["repeats"]) as turn:
         for index, (kernel, _) in enumerate(kernels):
-            _prepare(emitter, kernel, arguments, target)
+            _prepare(emitter, kernel, index, arguments, target)
             begin = clock.read()
             pointers = [address(arguments["memory"], place) for place in _places(kernel)[:-1]]
             constants = address(arguments["memory"], places[index])
@@ -79,15 +79,18 @@ def _places(kernel: Kernel) -> list[int]:
     return list(accumulate(sizes, initial=0))
 
 
-def _prepare(emitter: Emitter, kernel: Kernel, arguments: Mapping[str, Expr], target: Target) -> None:
+def _prepare(
+    emitter: Emitter, kernel: Kernel, index: int, arguments: Mapping[str, Expr], target: Target
+) -> None:
     """Touch other memory, then write the inputs, the first of them last: it is the freshest in a network."""
     lanes = min(target.lanes, LINE)
-    sweep, memory = arguments["sweep"], arguments["memory"]
-    with emitter.loop(arguments["lines"]) as line:
-        emitter.store(sweep, line * LINE, load(sweep, line * LINE, lanes) + number(1.0, lanes), lanes)
+    sweep, memory, lines = arguments["sweep"], arguments["memory"], arguments["lines"]
+    with emitter.loop(lines) as line:
+        place = (lines * index + line) * LINE
+        emitter.store(sweep, place, load(sweep, place, lanes) + number(1.0, lanes), lanes)
     for shape, place in reversed(list(zip(kernel.inputs, _places(kernel), strict=False))):
-        with emitter.loop(round_up(prod(shape), ALIGNMENT) // lanes) as index:
-            emitter.store(memory, place + index * lanes, number(0.5, lanes), lanes)
+        with emitter.loop(round_up(prod(shape), ALIGNMENT) // lanes) as vector:
+            emitter.store(memory, place + vector * lanes, number(0.5, lanes), lanes)
 
 
 def peak(target: Target) -> dict[Expr, Statement]:

@@ -17,6 +17,7 @@ from compiler.target import Target
 from runtime import device
 from runtime.bundle_runner.pinning import kept_to
 from runtime.console import Progress, Silent
+from runtime.footprint import footprint
 from runtime.kernel_bench.elsewhere import LayerTimes
 from runtime.kernel_bench.layers import PROGRAMS, NoLayers, layer_times
 from runtime.kernel_bench.limits import Limits, measure_limits
@@ -120,7 +121,7 @@ def _times(given: Kernels, threads: int, bounds: Mapping[str, Bound]) -> _Times:
     with Workers(threads) as workers:
         noise = probe_noise(given.target, workers.first)
         # There and back, so that neither has the quieter or the warmer machine.
-        runs = [_priced(given.target, workers, each) for each in (schedules, defaults, defaults, schedules)]
+        runs = [_priced(given, workers, each) for each in (schedules, defaults, defaults, schedules)]
         tuned, default = _least(runs[0], runs[3]), _least(runs[1], runs[2])
         # Where the schedules are the same, so are the kernels, and any difference would be noise.
         default |= {name: tuned[name] for name in tuned if defaults[name] == schedules[name]}
@@ -138,13 +139,14 @@ def _least_kernel(target: Target) -> Kernel:
     return Kernel(((target.lanes * FEW_VECTORS,),), (Step("relu", (), (0,)),))
 
 
-def _priced(target: Target, workers: Workers, schedules: Schedules) -> dict[str, float]:
+def _priced(given: Kernels, workers: Workers, schedules: Schedules) -> dict[str, float]:
     """Nanoseconds in company, as latency tables have them, measured now; no records are used or kept."""
     with TemporaryDirectory(prefix="onepath-") as folder, Records(Path(folder) / "records.sqlite") as records:
         noise = device.Noise(0.0, 0.0, 1.0)
         each = {name: [schedule] for name, schedule in schedules.items()}
-        log = PriceLog(records, target, each, len(schedules), noise, fresh=True)
-        return {name: found.median_ns for name, found in price(target, workers, log).items()}
+        log = PriceLog(records, given.target, each, len(schedules), noise, fresh=True)
+        prices = price(given.target, workers, log, footprint_bytes=footprint(given.plan))
+        return {name: found.median_ns for name, found in prices.items()}
 
 
 def _others(given: Kernels, placement: Placement) -> tuple[dict[str, LayerTimes], dict[str, str]]:

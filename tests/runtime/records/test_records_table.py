@@ -195,7 +195,7 @@ def test_pricing_goes_on_in_the_pass_it_was_in(records: Records, target: Target,
 def test_a_price_that_is_held_stays_where_its_group_is_run_again(records: Records, target: Target) -> None:
     schedules = {name: [pool[0]] for name, pool in pools(target).items()}
     price(target, Machine(-1), PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
-    before = PriceLog(records, target, schedules, 4, QUIET).lowest()
+    before = PriceLog(records, target, schedules, 4, QUIET).chosen()
     changed, *others = schedules
     schedules[changed] = [pools(target)[changed][1]]
     machine = Machine(-1)
