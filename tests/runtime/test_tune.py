@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compiler.codegen.schedules import candidates
+from compiler.codegen.schedules.template import packed_size
 from compiler.latency import Sample
 from compiler.target import Target
 from runtime import device, fit_latency, measure, price_kernels, tune
@@ -229,6 +231,34 @@ def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
     names = ("failing", "fine", "new")
     prices = [PriceRecord(name, key_of(target), schedule, 5.0, 1.0, 1) for name in names]
     assert [price.signature for price in prices if entry_of(price, best).tuned] == ["fine"]
+
+
+def test_a_price_counts_short_stops_and_no_long_ones() -> None:
+    times = np.full(1000, 3000.0)
+    assert price_kernels.median_of_means(times) == 3000
+    times[::20] += (
+        4000  # one run in twenty stops for 4 microseconds: the median of all runs would leave that out
+    )
+    assert price_kernels.median_of_means(times) == pytest.approx(3200, rel=0.02)
+    times[500] += 4e6  # something else ran for 4 milliseconds
+    assert price_kernels.median_of_means(times) == pytest.approx(3200, rel=0.02)
+    assert price_kernels.median_of_means(np.array([5e6, 4e6, 9e6])) == 5e6
+
+
+def test_the_company_touches_as_much_as_a_network(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Recorder:
+        def ask(self, request: dict[str, int]) -> dict[str, object]:
+            asked.append(request["lines"])
+            return {"times": [[1, 1]] * 3}
+
+    plan = mobile(1)
+    group = [(name, candidates(kernel, target)[0]) for name, kernel in plan.kernels.items()][:2]
+    own = 4 * sum(packed_size(plan.kernels[name]) for name, _ in group)
+    for more in (0, 64 * 2 * 100, -10):
+        price_kernels._price_group("0", group, Recorder(), own + more)  # type: ignore[arg-type]
+    assert asked == [0, 100, 0]
 
 
 def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers: Workers) -> None:

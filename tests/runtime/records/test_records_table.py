@@ -203,7 +203,8 @@ def test_a_price_that_is_held_stays_where_its_group_is_run_again(records: Record
     assert len(set(machine.groups)) == 1
     assert len(machine.groups) == PASSES
     assert {name: after[name] for name in others} == {name: before[name] for name in others}
-    assert after[changed] == Price(schedules[changed][0], 1000.0, 1.0)
+    # The middle one of 1, 2 and 3 microseconds.
+    assert after[changed] == Price(schedules[changed][0], 2000.0, 1.0)
 
 
 def test_a_profile_is_the_view_and_measures_nothing_twice(
