@@ -1,4 +1,4 @@
-"""The folder that a build writes to: never inside of a bundle, held by one writer, and gone where a build fails."""
+"""The folder that a build writes to: never inside of what one wrote, held by one writer, and gone where it fails."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runtime.files import LOCK, FileProblem, folder_lock
+from runtime.standalone_folder import is_standalone
 
 
 def refuse_inside_bundle(folder: Path) -> None:
-    """Refuse to build in a bundle, or below one: its files are compared with its manifest.
+    """Refuse to build in a bundle or a standalone network, or below one: its files are compared with its manifest.
 
     Raises:
-        FileProblem: the folder, or one above it, is a bundle.
+        FileProblem: the folder, or one above it, is one.
     """
     path = folder.resolve()
     for each in (path, *path.parents):
         if all((each / name).is_file() for name in ("manifest.json", "model.so", "runner.py")):
             raise FileProblem(folder, f"is inside of the bundle {each}", "choose another folder with --out")
+        if is_standalone(each):
+            raise FileProblem(
+                folder, f"is inside of the standalone network {each}", "choose another folder with --out"
+            )
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from runtime.bundle_runner import manifest as checks
 from runtime.bundle_runner.manifest import SCHEMA
 from runtime.bundle_runner.source import runner_source
 from runtime.files import FileProblem, read_bytes, write_atomic, write_json
+from runtime.standalone_folder import refuse_standalone
 from runtime.tvm_libraries import DISTRIBUTIONS, runtime_files
 
 NetworkOutput = Literal["logits", "probabilities", "values"]
@@ -148,22 +149,34 @@ def write_bundle(folder: Path, model: Path, manifest: Manifest) -> Bundle:
     contents |= runtime_files(manifest.target.machine)
     if not manifest.gpu:
         contents |= cpp_files(manifest, contents)
+    payload = {**asdict(manifest), "versions": {**versions(), **manifest.versions}}
+    write_folder(folder, contents, payload, SCHEMA)
+    return verify(folder)
+
+
+def write_folder(
+    folder: Path, contents: Mapping[str, bytes], payload: Mapping[str, Any], schema: str
+) -> None:
+    """Write files by name and their manifest, `payload` with each file's SHA-256 and size, in place of `folder`.
+
+    It is whole or absent: what is there now stays as it was when something cannot be written.
+
+    Raises:
+        FileProblem: the place cannot be written.
+    """
     files = {
-        name: FileEntry(hashlib.sha256(data).hexdigest(), len(data))
+        name: asdict(FileEntry(hashlib.sha256(data).hexdigest(), len(data)))
         for name, data in sorted(contents.items())
     }
-    payload = {**asdict(manifest), "versions": {**versions(), **manifest.versions}}
-    payload["files"] = {name: asdict(entry) for name, entry in files.items()}
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
     try:
         for name, data in contents.items():
             write_file(made, name, data)
-        write_json(made / "manifest.json", payload, SCHEMA)
+        write_json(made / "manifest.json", {**payload, "files": files}, schema)
         replace_folder(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return verify(folder)
 
 
 def write_file(folder: Path, name: str, data: bytes) -> Path:
@@ -259,7 +272,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle, its checksum and its fields checked, its files not.
 
     Raises:
-        FileProblem: it is missing, damaged, of another version, or lacks a field.
+        FileProblem: it is missing, damaged, of another version or a standalone network's, or lacks a field.
     """
     return _read(folder)[1]
 
@@ -268,6 +281,7 @@ def _read(folder: Path) -> tuple[bytes, Manifest]:
     wrong = checks.wrong_folder(folder)
     if wrong:
         raise FileProblem(folder, *wrong)
+    refuse_standalone(folder)
     with _refused(folder, "name the folder of a bundle"):
         data = checks.manifest_bytes(folder)
     return data, parse_manifest(data, folder / checks.MANIFEST)
@@ -281,14 +295,23 @@ def parse_manifest(data: bytes, path: Path) -> Manifest:
     """
     with _refused(path, "do not use it"):
         payload = checks.parse_manifest(data, checks.MANIFEST)
-    try:
-        manifest = msgspec.convert(payload, Manifest)
-    except msgspec.ValidationError as problem:
-        raise FileProblem(path, f"is no manifest ({problem})", "build the bundle again") from None
+    manifest = as_manifest(payload, path)
     missing = {"model.so", "runner.py", "lib/libtvm_ffi.so", "lib/libtvm_runtime.so"} - manifest.files.keys()
     if missing:
         raise FileProblem(path, f"does not list {', '.join(sorted(missing))}", "build the bundle again")
     return manifest
+
+
+def as_manifest(payload: Mapping[str, Any], path: Path) -> Manifest:
+    """The fields of a manifest that was read from `path`; others than these are left out.
+
+    Raises:
+        FileProblem: one is missing, or of another type.
+    """
+    try:
+        return msgspec.convert(payload, Manifest)
+    except msgspec.ValidationError as problem:
+        raise FileProblem(path, f"is no manifest ({problem})", "build it again") from None
 
 
 def run_bundle(folder: Path, arguments: Sequence[str]) -> tuple[int, str, str]:

@@ -1,13 +1,15 @@
-"""A bundle as a text for people: what it is for, what it takes and gives, where it is from, what is in it."""
+"""A bundle or standalone network as a text for people: what it is for, takes and gives, where it is from, its files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from compiler.architecture import shown
-from runtime.bundle import Bundle, Tensor
+from runtime.bundle import Bundle, Manifest, Tensor, as_manifest
+from runtime.bundle_runner.manifest import MANIFEST
+from runtime.standalone_folder import Standalone
 from runtime.text_table import field_lines, table_lines
 
 LABELS_SHOWN = 10
@@ -15,10 +17,25 @@ LABELS_SHOWN = 10
 
 def bundle_lines(bundle: Bundle) -> Iterator[str]:
     """All that `onepath bundle inspect` prints; nothing of it can steer a terminal."""
-    manifest = bundle.manifest
-    rows = {
+    more = {"measured": bundle.benchmark or "nothing", "digest": bundle.digest}
+    yield from _lines({**_rows(bundle.manifest), **more}, bundle.manifest)
+
+
+def standalone_lines(found: Standalone) -> Iterator[str]:
+    """The same of a standalone network.
+
+    Raises:
+        FileProblem: its manifest lacks a field.
+    """
+    manifest = as_manifest(found.manifest, found.folder / MANIFEST)
+    more = {key: found.manifest[key] for key in ("name", "sizes") if key in found.manifest}
+    yield from _lines({**_rows(manifest), **more, "digest": found.digest}, manifest)
+
+
+def _rows(manifest: Manifest) -> dict[str, Any]:
+    return {
         "network": manifest.network,
-        "target": _target(bundle),
+        "target": _target(manifest),
         "needs": [manifest.target.machine, *manifest.target.features],
         **({"gpu": manifest.gpu} if manifest.gpu else {}),
         "input": _tensor(manifest.input),
@@ -30,12 +47,13 @@ def bundle_lines(bundle: Bundle) -> Iterator[str]:
         "versions": manifest.versions,
         "check": manifest.numerical_check or "none",
         "predicted": manifest.benchmark or "nothing",
-        "measured": bundle.benchmark or "nothing",
-        "digest": bundle.digest,
     }
+
+
+def _lines(rows: Mapping[str, Any], manifest: Manifest) -> Iterator[str]:
     yield from field_lines(rows, _value, shown)
     entries = sorted(manifest.files.items())
-    yield f"{len(entries)} files, {bundle.size_bytes:,} bytes"
+    yield f"{len(entries)} files, {sum(entry.size for _, entry in entries):,} bytes"
     yield from table_lines(
         ("file", "bytes", "SHA-256"),
         [(name, f"{e.size:,}", e.sha256[:16] + "…") for name, e in entries],
@@ -49,8 +67,8 @@ def _value(value: Any) -> str:
     return shown(f"{value:.4g}" if isinstance(value, float) else str(value))
 
 
-def _target(bundle: Bundle) -> str:
-    target = asdict(bundle.manifest.target)
+def _target(manifest: Manifest) -> str:
+    target = asdict(manifest.target)
     threads = "1 thread" if target["threads"] == 1 else f"{target['threads']} threads"
     return f"{target['name']}: {target['cpu']}, {target['triple']}, {threads}"
 

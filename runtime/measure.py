@@ -100,7 +100,7 @@ def write_standalone_files(
     """Write the network's C, kernels and weights, without TVM's runtime, into a folder.
 
     Returns:
-        `kernels`, the file that they are in, and `arena_bytes`, `constant_bytes` and `thread_stack_bytes`.
+        `kernels`, the file that they are in, and `arena_bytes`, `constant_bytes` and `thread_stacks_bytes`.
 
     Raises:
         WorkerFailed: it cannot be compiled.

@@ -13,6 +13,7 @@ import numpy as np
 from compiler.architecture import Architecture, to_json
 from compiler.codegen.from_onnx import from_onnx, read_model
 from compiler.codegen.onnx_reader import OnnxProblem
+from compiler.codegen.schedules.layout import LAYOUTS
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
@@ -49,8 +50,6 @@ BUDGET_S = 60.0
 """How long a model's kernels are tuned and priced unless more is asked for."""
 CHECK_INPUTS = 8
 Made = TypeVar("Made")
-LAYOUTS = {1: "NC", 2: "NTC", 3: "NCHW"}
-"""The layout of an input or output by the dimensions of the language's type."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ manifest.json               what it is, what it takes, how it was checked, and t
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
@@ -22,15 +20,14 @@ from typing import Any
 from compiler.codegen.to_c import check_name
 from compiler.kernel import FP32_BYTES
 from compiler.target import Target
-from runtime.bundle import Manifest, replace_folder, versions
+from runtime.bundle import Manifest, versions, write_folder
 from runtime.checked_bundle import Build, Reference
-from runtime.files import FileProblem, read_bytes, read_json, write_atomic, write_json
+from runtime.files import read_bytes
 from runtime.measure import write_standalone_files
 from runtime.standalone_check import Checked, check
+from runtime.standalone_folder import SCHEMA, Standalone, read_standalone, refuse_other
 from runtime.targets import UnsupportedTarget
 
-SCHEMA = "onepath.standalone/1"
-FOLDER = "standalone"
 NAME = "onepath"
 """What files and functions begin with unless another name is given."""
 
@@ -70,41 +67,6 @@ class Sizes:
         return {"flash_bytes": self.flash, "ram_bytes": self.ram, **parts}
 
 
-@dataclass(frozen=True)
-class Standalone:
-    """A standalone network on disk."""
-
-    folder: Path
-    manifest: Mapping[str, Any]
-
-    @property
-    def summary(self) -> str:
-        """What it takes of a device, in words."""
-        sizes = self.manifest["sizes"]
-        if sizes["flash_bytes"] is None:
-            return f"{sizes['constants_bytes']:,} bytes of constants, an arena of {sizes['arena_bytes']:,}"
-        whole = sizes["ram_bytes"]
-        ram = (
-            f"{sizes['variables_bytes']:,} bytes of RAM and stacks"
-            if whole is None
-            else f"{whole:,} bytes of RAM"
-        )
-        return f"{sizes['flash_bytes']:,} bytes of flash, {ram}"
-
-    def describe(self) -> dict[str, Any]:
-        """What a build came to, for people and programs."""
-        sizes, done = self.manifest["sizes"], self.manifest["numerical_check"]
-        checked = ("reference", "by", "max_relative_error", "reason")
-        return {
-            "standalone": str(self.folder),
-            "target": self.manifest["target"]["name"],
-            "threads": self.manifest["target"]["threads"],
-            "flash_bytes": sizes["flash_bytes"],
-            "ram_bytes": sizes["ram_bytes"],
-            **{name: done[name] for name in checked if name in done},
-        }
-
-
 def write_standalone(
     folder: Path, build: Build, manifest: Manifest, reference: Reference, name: str = NAME
 ) -> Standalone:
@@ -122,8 +84,7 @@ def write_standalone(
     """
     check_name(name)
     refuse_without_form(build.target)
-    _refuse_other(folder)
-    made = folder.with_name(f".{folder.name}.new")
+    refuse_other(folder)
     with TemporaryDirectory(prefix="onepath-") as scratch:
         place = Path(scratch)
         facts = write_standalone_files(
@@ -137,17 +98,9 @@ def write_standalone(
         "sizes": _sizes(facts, checked, manifest).describe(),
         "numerical_check": checked.numerical,
         "versions": {**versions(), **manifest.versions},
-        "files": {file: _entry(data) for file, data in contents.items()},
     }
-    shutil.rmtree(made, ignore_errors=True)
-    try:
-        for file, data in contents.items():
-            write_atomic(made / file, data)
-        write_json(made / "manifest.json", payload, SCHEMA)
-        replace_folder(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return Standalone(folder, read_json(folder / "manifest.json", SCHEMA))
+    write_folder(folder, contents, payload, SCHEMA)
+    return read_standalone(folder)
 
 
 def refuse_without_form(target: Target) -> None:
@@ -167,22 +120,6 @@ def refuse_without_form(target: Target) -> None:
         raise UnsupportedTarget(f"target `{target.name}` has no standalone form: {reason}")
 
 
-def _refuse_other(folder: Path) -> None:
-    """Refuse to replace what is no standalone network."""
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or _is_standalone(folder))):
-        raise FileProblem(
-            folder, "is no standalone network of an earlier build", "choose another folder with --out"
-        )
-
-
-def _is_standalone(folder: Path) -> bool:
-    try:
-        read_json(folder / "manifest.json", SCHEMA)
-    except FileProblem:
-        return False
-    return True
-
-
 def _sizes(facts: Mapping[str, Any], checked: Checked, manifest: Manifest) -> Sizes:
     parts = checked.sizes
     return Sizes(
@@ -191,11 +128,7 @@ def _sizes(facts: Mapping[str, Any], checked: Checked, manifest: Manifest) -> Si
         arena=facts["arena_bytes"],
         variables=None if parts is None else parts.data + parts.zero,
         stack=checked.stack,
-        thread_stacks=facts["thread_stack_bytes"],
+        thread_stacks=facts["thread_stacks_bytes"],
         input=FP32_BYTES * prod(manifest.input.shape),
         output=FP32_BYTES * prod(manifest.output.shape),
     )
-
-
-def _entry(data: bytes) -> dict[str, Any]:
-    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}

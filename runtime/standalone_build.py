@@ -14,7 +14,8 @@ from runtime.files import folder_lock
 from runtime.model_build import Model, Tuning, built, to_write, write_others
 from runtime.pipeline import run_until
 from runtime.stages import Run
-from runtime.standalone import FOLDER, Standalone, refuse_without_form, write_standalone
+from runtime.standalone import refuse_without_form, write_standalone
+from runtime.standalone_folder import FOLDER, Standalone, refuse_other
 
 Built = tuple[Standalone, Model, LatencyTable | None]
 
@@ -34,6 +35,7 @@ def build_standalone_model(
         What `model_build.build_model` and `write_standalone` do.
     """
     refuse_without_form(target)
+    refuse_other(folder / FOLDER)
 
     def write(
         model: Model, target: Target, table: LatencyTable | None, folder: Path, said: Progress
@@ -61,6 +63,7 @@ def build_standalone_run(run: Run, name: str) -> Standalone | None:
         What `run_until` and `write_standalone` do.
     """
     refuse_without_form(run.target)
+    refuse_other(run.folder / FOLDER)
     run_until(run, "export" if run.untuned else "tune")
     if not run.ranks.first:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.codegen.elf import ElfObject, Sizes
+from compiler.codegen.elf import ElfObject, SectionSizes
 from compiler.target import Target
 from runtime.checked_bundle import Array, Reference, WrongAnswers, compared
 from runtime.linker import Compiler, NoCompiler, compiler_for, emulation, is_own
@@ -27,7 +27,7 @@ class Checked:
     and variables around the constants, `stack` is what a call takes, both None where they could not be found."""
 
     numerical: Mapping[str, Any]
-    sizes: Sizes | None = None
+    sizes: SectionSizes | None = None
     stack: int | None = None
 
 
@@ -72,7 +72,7 @@ def machine_for(target: Target) -> Machine | str:
     return Machine(found, found[0].removesuffix("-static"), static=True)
 
 
-def build_example(folder: Path, name: str, kernels: str, compiler: Compiler, static: bool) -> Sizes:
+def build_example(folder: Path, name: str, kernels: str, compiler: Compiler, static: bool) -> SectionSizes:
     """Build `folder/example`; the sizes of what goes into a program besides the constants.
 
     Raises:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from compiler.codegen import tvm_api
 from compiler.codegen.elf import ElfObject
+from compiler.codegen.plain_c import plain_c
 from compiler.codegen.static_network import StaticNetwork
-from compiler.codegen.to_c import View, files, own_symbol, plain_c, runtime_uses, view_of
+from compiler.codegen.to_c import View, files, own_symbol, runtime_uses, view_of
 from compiler.target import Target
 from runtime.linker import usual_compiler
 

@@ -209,12 +209,11 @@ def _standalone(request: Request) -> Answer:
     plan, weights, schedules, target = _parts(request)
     network = static_network(plan, weights, schedules, target, request["name"])
     view = write_files(network, target, Path(request["folder"]), request["name"], request["title"])
-    threads = view.threads - 1 if view.uses_threads else 0
     return {
         "kernels": view.kernels,
         "arena_bytes": view.arena_bytes,
         "constant_bytes": network.constants.nbytes,
-        "thread_stack_bytes": threads * view.stack_bytes,
+        "thread_stacks_bytes": view.thread_stacks_bytes,
     }
 
 

@@ -50,15 +50,15 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class SectionSizes:
     """Bytes of an object that a program holds: code and constants, variables with initial values, and those without."""
 
     constant: int
     data: int
     zero: int
 
-    def __add__(self, other: Sizes) -> Sizes:
-        return Sizes(self.constant + other.constant, self.data + other.data, self.zero + other.zero)
+    def __add__(self, other: SectionSizes) -> SectionSizes:
+        return SectionSizes(self.constant + other.constant, self.data + other.data, self.zero + other.zero)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,12 @@ class ElfObject:
                 yield place, Symbol(text, section != _UNDEFINED)
 
     @property
-    def sizes(self) -> Sizes:
+    def sizes(self) -> SectionSizes:
         """What a program that it is linked into holds of it, without relocations and debugging information."""
         kept = [each for each in self._sections if each.flags & _ALLOC]
         constant = sum(each.size for each in kept if not each.flags & _WRITE)
         zero = sum(each.size for each in kept if each.flags & _WRITE and each.type == _NOBITS)
-        return Sizes(constant, sum(each.size for each in kept) - constant - zero, zero)
+        return SectionSizes(constant, sum(each.size for each in kept) - constant - zero, zero)
 
     def symbols(self) -> list[Symbol]:
         """The symbols that are not local to it, in their order."""

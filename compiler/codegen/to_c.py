@@ -13,6 +13,7 @@ from typing import Literal
 
 from compiler.codegen.arrangement import Place
 from compiler.codegen.rendering import render
+from compiler.codegen.schedules.layout import LAYOUTS
 from compiler.codegen.static_network import COPY, Call, Constants, StaticNetwork
 from compiler.kernel import FP32_BYTES
 
@@ -28,19 +29,14 @@ RUNTIME: Mapping[str, tuple[str, tuple[str, str]]] = {
 POINTER = "__"
 """Kernels in an object file reach the runtime through pointers whose names have this before the function's."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_DECLARED = re.compile(
-    r'(?:#ifdef __cplusplus\nextern "C"\n#endif\n)?TVM_DLL ([^\n]*?(\w+)\([^\n]*\)(?:;| \{)\n)'
-)
-_PUNNED = re.compile(r"\(\*\(float \*\)\(&\((\w+)\)\)\)")
-"""TVM's way from an integer's bits to a float, which C's aliasing rules forbid."""
-_FLOAT_OF = """static inline float float_of(int32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-"""
-_TAKEN = frozenset({"all", "clean", "example", "help", "install", "kernels", "main", "test", "weights"})
+_HOMES = {"input": "given", "output": "output", "workspace": "arena"}
+_FILES = frozenset({"all", "clean", "example", "help", "install", "kernels", "main", "test", "weights"})
 """Names of other files, and of targets of make and CMake."""
+_HEADERS = re.compile(
+    "alloca|assert|complex|ctype|endian|errno|features|fenv|float|inttypes|iso646|limits|locale|math|memory|pthread|sched|"
+    "setjmp|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|strings?|tgmath|time|unistd|wchar|wctype"
+)
+"""The C library's headers: the network's own would be found instead of one of these."""
 
 
 class BadName(ValueError):
@@ -111,8 +107,13 @@ class View:
 
     @property
     def uses_threads(self) -> bool:
-        """Whether kernels launch tasks on several threads."""
+        """Whether kernels launch tasks, on several threads."""
         return "launch" in self.uses
+
+    @property
+    def thread_stacks_bytes(self) -> int:
+        """The stacks of the threads that it starts."""
+        return self.stack_bytes * (self.threads - 1)
 
     @property
     def uses_scratch(self) -> bool:
@@ -123,7 +124,7 @@ class View:
     def arena_bytes(self) -> int:
         """The workspace and the scratch of all threads."""
         per_thread = self.scratch if self.uses_scratch else 0
-        return FP32_BYTES * self.workspace + per_thread * (self.threads if self.uses_threads else 1)
+        return FP32_BYTES * self.workspace + per_thread * self.threads
 
     @property
     def linkage(self) -> str:
@@ -144,10 +145,13 @@ def check_name(name: str) -> str:
     Raises:
         BadName: they cannot.
     """
-    if not _NAME.fullmatch(name) or name in _TAKEN or name.endswith("_"):
+    if not _NAME.fullmatch(name) or name.endswith("_"):
         raise BadName(
-            f"`{name}` is no name for C: write small letters, digits and underlines, as in `face_finder`"
+            f"`{name}` is no name for C: write a small letter, then small letters, digits and underlines, at most 40, "
+            "as in `face_finder`"
         )
+    if name in _FILES or _HEADERS.fullmatch(name):
+        raise BadName(f"`{name}` is the name of another file; choose one as `{name}_net`")
     return name
 
 
@@ -162,21 +166,25 @@ def view_of(
     kernels: Literal["kernels.o", "kernels.c"],
     uses: frozenset[str],
 ) -> View:
-    """What the files of a network show; `uses` are the functions of the runtime that its kernels call, as here."""
+    """What the files of a network show.
+
+    `uses` are the functions of the runtime that its kernels call, as they are called here. Where none of them launches
+    threads, there are none.
+    """
     arities = {call.function: len(call.inputs) for call in network.calls if call.function != COPY}
     functions = [Function(symbol, ", ".join(["float *"] * (arity + 1))) for symbol, arity in arities.items()]
     shapes = (1, *network.input), (1, *network.output)
     return View(
         name=name,
         title=_comment(title),
-        target=target,
+        target=_comment(target),
         compiler=compiler,
-        threads=threads,
+        threads=threads if "launch" in uses else 1,
         kernels=kernels,
         input_shape=shapes[0],
         output_shape=shapes[1],
-        input_layout=LAYOUTS[len(shapes[0])],
-        output_layout=LAYOUTS[len(shapes[1])],
+        input_layout=LAYOUTS[len(network.input)],
+        output_layout=LAYOUTS[len(network.output)],
         workspace=network.workspace,
         scratch=network.scratch,
         constants=network.constants.size,
@@ -188,11 +196,7 @@ def view_of(
 
 def _comment(text: str) -> str:
     """The text as a comment of C can hold it."""
-    return text.replace("*/", "* /").replace("\n", " ")
-
-
-LAYOUTS = {2: "NC", 3: "NTC", 4: "NCHW"}
-"""The layout of the interface by the number of its dimensions."""
+    return text.replace("*/", "* /").replace("/*", "/ *").replace("\n", " ")
 
 
 def _text(call: Call) -> str:
@@ -206,9 +210,6 @@ def _text(call: Call) -> str:
 def _address(value: Place | Constants) -> str:
     home = "weights" if isinstance(value, Constants) else _HOMES[value.home]
     return f"{home} + {value.offset}" if value.offset else home
-
-
-_HOMES = {"input": "given", "output": "output", "workspace": "arena"}
 
 
 def files(view: View) -> dict[str, str]:
@@ -238,21 +239,3 @@ def own_symbol(name: str, symbol: str) -> str:
     """A symbol of an object file under the network's name: pointers to the runtime's functions become its own."""
     found = RUNTIME.get(symbol.removeprefix(POINTER))
     return symbol if found is None else f"{name}_{found[0]}_pointer"
-
-
-def plain_c(source: str, name: str) -> tuple[str, frozenset[str]]:
-    """TVM's C source without TVM's headers, and the functions of the runtime that it calls.
-
-    Its functions are declared once; those of libm are math.h's.
-    """
-    body = source[source.index("__tvm_ffi__library_ctx") :].partition("\n")[2]
-    body = _DECLARED.sub(lambda found: found[1] if found[2].startswith(f"{name}_") else "", body)
-    body = _PUNNED.sub(r"float_of(\1)", body)
-    uses = runtime_uses(set(re.findall(r"\bTVM\w+(?=\()", body)))
-    for long, (short, _) in RUNTIME.items():
-        body = re.sub(rf"\b{long}\b", f"{name}_{short}", body)
-    declared = [f"{kind[0]}{name}_{short}{kind[1]};\n" for short, kind in RUNTIME.values() if short in uses]
-    head = f"/* The kernels of the network `{name}`, generated by TVM for Onepath. */\n"
-    includes = "".join(f"#include <{each}.h>\n" for each in ("math", "stdbool", "stddef", "stdint", "string"))
-    hidden = "\n#pragma GCC visibility push(hidden)\n"
-    return "".join([head, includes, hidden, *declared, _FLOAT_OF, body]), uses

@@ -32,6 +32,7 @@ from runtime.bundle_runner.manifest import (
     wrong_folder,
 )
 from runtime.files import FileProblem
+from runtime.standalone_folder import is_standalone
 
 Take = Callable[[str, bytes], object]
 
@@ -100,7 +101,7 @@ def _place(path: Path, out: Path | None, force: bool) -> Path:
         raise FileProblem(folder, "cannot be made: its folder does not exist", "make that, or choose another")
     refuse_inside_bundle(folder.parent)
     if os.path.lexists(folder):
-        if folder.is_symlink() or wrong_folder(folder):
+        if folder.is_symlink() or wrong_folder(folder) or is_standalone(folder):
             raise FileProblem(folder, "is there already and is no bundle", "choose another with --out")
         if not force:
             raise FileProblem(

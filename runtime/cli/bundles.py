@@ -66,12 +66,20 @@ def run(
 def verify(bundle: Bundle, form: AnswerFormat = Answer.TEXT) -> None:
     """Compare every file of a bundle with its manifest, and say whether it would be run; nothing is loaded.
 
+    The folder may be a standalone network's, whose files are compared alone.
+
     Example: onepath bundle verify runs/quickstart/bundle
+
+    Example: onepath bundle verify runs/quickstart/standalone
     """
     from runtime.bundle_archive import open_bundle
     from runtime.bundle_signature import signature_state
     from runtime.bundle_trust import standing
+    from runtime.standalone_folder import is_standalone
 
+    if is_standalone(bundle):
+        _verify_standalone(bundle, form)
+        return
     found = open_bundle(bundle)
     why, signature, files = standing(found), signature_state(found), len(found.manifest.files)
     if form is Answer.JSON:
@@ -82,17 +90,39 @@ def verify(bundle: Bundle, form: AnswerFormat = Answer.TEXT) -> None:
         print(f"it is {why or f'{signature}, and was not built here: it is run with --trust alone'}")
 
 
+def _verify_standalone(folder: Path, form: Answer) -> None:
+    from runtime.standalone_folder import verify_standalone
+
+    found = verify_standalone(folder)
+    files = len(found.manifest["files"])
+    if form is Answer.JSON:
+        write_json({"standalone": str(folder), "files": files, "digest": found.digest})
+    else:
+        print(f"{folder}: {files} files are as its manifest says, {found.digest}")
+        print("it is a standalone network, which is linked into programs: whose it is, nothing here can tell")
+
+
 @command
 def inspect(bundle: Bundle, form: AnswerFormat = Answer.TEXT) -> None:
     """Show what is in a bundle: target, input and output, labels, versions, provenance, files; JSON is its manifest.
+
+    The folder may be a standalone network's.
 
     Example: onepath bundle inspect runs/quickstart/bundle
     """
     from dataclasses import asdict
 
     from runtime.bundle_archive import open_bundle
-    from runtime.bundle_text import bundle_lines
+    from runtime.bundle_text import bundle_lines, standalone_lines
+    from runtime.standalone_folder import is_standalone, verify_standalone
 
+    if is_standalone(bundle):
+        standalone = verify_standalone(bundle)
+        if form is Answer.JSON:
+            write_json(dict(standalone.manifest))
+        else:
+            print("\n".join(standalone_lines(standalone)))
+        return
     found = open_bundle(bundle)
     if form is Answer.JSON:
         write_json(asdict(found.manifest))

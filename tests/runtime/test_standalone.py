@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from compiler.codegen.schedules import default_schedules
 from compiler.codegen.static_network import static_network
 from compiler.codegen.to_c import View
+from compiler.codegen.to_relax import compile_network, lower
+from compiler.codegen.tvm_api import array, main_of
 from compiler.ir.graph import Network
 from compiler.passes.fold import for_inference
 from compiler.passes.fuse import Plan, fuse
@@ -29,7 +31,7 @@ from runtime.files import FileProblem
 from runtime.linker import NoCompiler, compiler_for
 from runtime.measure import random_weights
 from runtime.standalone import refuse_without_form, write_standalone
-from runtime.standalone_check import build_example, machine_for, run_example
+from runtime.standalone_check import Machine, build_example, machine_for, run_example
 from runtime.standalone_files import write_files
 from runtime.targets import UnsupportedTarget, resolve
 from tests.compiler.codegen.chains import CHAINS, chained
@@ -140,6 +142,42 @@ def test_two_threads_agree(network: Case, chain: Case, tmp_path: Path) -> None:
 def test_kernels_with_memory_of_their_own(name: str, chain: Case, tmp_path: Path) -> None:
     agrees(chain, named(name), tmp_path)
     assert "_allocate(" in (tmp_path / "onepath.c").read_text()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_its_numbers_are_the_bundle_s(threads: int, network: Case, tmp_path: Path) -> None:
+    target = replace(host(), threads=threads)
+    view = network.write(target, tmp_path)
+    build_example(tmp_path, "onepath", view.kernels, compiler_for(target), static=False)
+    made = run_example(
+        tmp_path, Machine((), "this machine", static=False), network.inputs, network.outputs.shape
+    )
+    schedules = default_schedules(network.plan.kernels, target)
+    bundle = main_of(compile_network(lower(network.plan, network.weights, schedules, target), target))
+    same = [bundle(array(image[None])).numpy()[0] for image in network.inputs]
+    np.testing.assert_array_equal(made, np.stack(same))
+
+
+STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wmissing-prototypes", "-Werror"]
+SANITIZERS = "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+
+
+@pytest.mark.parametrize(("name", "threads"), [("host", 1), ("host", 2), ("c", 1)])
+def test_the_c_is_free_of_warnings_and_of_faults(
+    name: str, threads: int, network: Case, chain: Case, tmp_path: Path
+) -> None:
+    for case in (network, chain):
+        folder = tmp_path / str(len(case.plan.calls))
+        folder.mkdir()
+        view = case.write(named(name, threads), folder)
+        compile_host(
+            folder, "gcc", [*STRICT, *SANITIZERS, "onepath.c", "main.c", view.kernels, "weights.S"], "example"
+        )
+        machine = Machine((), "this machine", static=False)
+        outputs = run_example(folder, machine, case.inputs[:3], case.outputs[:3].shape)
+        np.testing.assert_allclose(
+            outputs, case.outputs[:3], rtol=1e-4, atol=1e-4 * np.abs(case.outputs).max()
+        )
 
 
 CLOSED_HEAP = r"""

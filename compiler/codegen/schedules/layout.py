@@ -9,6 +9,8 @@ from compiler.codegen.schedules.emit import Emitter, load, split_lanes
 from compiler.codegen.tvm_api import Expr, tirx
 from compiler.ir.types import Dimensions
 
+LAYOUTS = {1: "NC", 2: "NTC", 3: "NCHW"}
+"""The layout at the interface, batch in front, by the dimensions of the language's type."""
 MOST_SHUFFLED = 16
 """With more channels than this, values are copied one by one."""
 

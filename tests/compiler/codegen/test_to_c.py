@@ -12,6 +12,7 @@ import pytest
 from compiler.codegen import tvm_api
 from compiler.codegen.arrangement import Place
 from compiler.codegen.elf import ElfObject, NotAnObject
+from compiler.codegen.plain_c import plain_c
 from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.static_network import Call, Constants, StaticNetwork, static_network
 from compiler.codegen.to_c import (
@@ -20,7 +21,6 @@ from compiler.codegen.to_c import (
     check_name,
     files,
     own_symbol,
-    plain_c,
     runtime_uses,
     view_of,
 )
@@ -64,11 +64,30 @@ def test_only_c_kernels_are_compiled_by_the_makefile() -> None:
     assert "kernels.o:" not in files(view())["Makefile"]
 
 
-@pytest.mark.parametrize("name", ["", "9x", "Net", "a-b", "weights", "x" * 41, "a_"])
+@pytest.mark.parametrize("name", ["", "9x", "Net", "a-b", "x" * 41, "a_"])
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(BadName, match="is no name for C"):
         check_name(name)
     assert check_name("face_finder2") == "face_finder2"
+
+
+@pytest.mark.parametrize("name", ["weights", "kernels", "string", "math", "pthread"])
+def test_names_of_other_files(name: str) -> None:
+    with pytest.raises(BadName, match="is the name of another file; choose one as"):
+        check_name(name)
+
+
+def test_without_a_launch_there_are_no_threads() -> None:
+    alone = files(view(threads=2))
+    assert "#define NET_THREADS 1 " in alone["net.h"].replace("\n", " ")
+    assert not any(
+        "pthread.h" in alone[name] or "-pthread -c" in alone[name] for name in ("net.c", "Makefile")
+    )
+
+
+def test_titles_stay_within_comments() -> None:
+    written = files(view(title="*/ int x; /* \n", target="*/"))
+    assert "network `* / int x; / *  `, compiled by Onepath for * /." in written["net.h"]
 
 
 def test_the_runtime_s_functions_are_known_or_refused() -> None:
