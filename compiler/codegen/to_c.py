@@ -60,8 +60,8 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Pointer:
-    """A pointer to a function of the runtime, and the function's type."""
+class RuntimeFunction:
+    """A function of the runtime as it is called here, and its type in C: what stands before the name and behind it."""
 
     name: str
     type: tuple[str, str]
@@ -127,16 +127,14 @@ class View:
         return FP32_BYTES * self.workspace + per_thread * self.threads
 
     @property
-    def linkage(self) -> str:
-        """How the runtime's functions are declared: kernels in C see them, those in an object file see pointers."""
-        return "HIDDEN " if self.kernels == "kernels.c" else "static "
+    def is_c(self) -> bool:
+        """Whether kernels are C, which calls the runtime's functions; those in an object file go through pointers."""
+        return self.kernels == "kernels.c"
 
     @property
-    def pointers(self) -> tuple[Pointer, ...]:
-        """The pointers of kernels in an object file."""
-        if self.kernels == "kernels.c":
-            return ()
-        return tuple(Pointer(name, kind) for name, kind in RUNTIME.values() if name in self.uses)
+    def runtime(self) -> tuple[RuntimeFunction, ...]:
+        """The runtime's functions that kernels call."""
+        return tuple(RuntimeFunction(name, kind) for name, kind in RUNTIME.values() if name in self.uses)
 
 
 def check_name(name: str) -> str:

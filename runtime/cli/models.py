@@ -122,7 +122,7 @@ def standalone_name(standalone: bool, name: str | None) -> str | None:
     from runtime.standalone import NAME
 
     try:
-        return check_name(name or NAME)
+        return check_name(NAME if name is None else name)
     except BadName as problem:
         raise CommandError(f"--name: {problem}") from None
 
