@@ -20,6 +20,8 @@ from compiler.kernel import FP32_BYTES
 STACK_BYTES = 256 * 1024
 """The stack of a thread that is started; kernels keep registers there, a few KiB."""
 MOST_CALLS = 10000
+HUGE_PAGE_BYTES = 2 << 20
+"""Of Linux on x86-64, aarch64 and riscv64 with pages of 4 KiB."""
 RUNTIME: Mapping[str, tuple[str, tuple[str, str]]] = {
     "TVMBackendAllocWorkspace": ("allocate", ("void *", "(int, int, uint64_t, int, int)")),
     "TVMBackendFreeWorkspace": ("release", ("int ", "(int, int, void *)")),
@@ -89,6 +91,7 @@ class View:
     uses: frozenset[str]
     stack_bytes: int = STACK_BYTES
     most_calls: int = MOST_CALLS
+    huge_page_bytes: int = HUGE_PAGE_BYTES
 
     @property
     def macro(self) -> str:
@@ -119,6 +122,11 @@ class View:
     def uses_scratch(self) -> bool:
         """Whether kernels take memory of their own."""
         return "allocate" in self.uses
+
+    @property
+    def uses_huge_pages(self) -> bool:
+        """Whether the workspace fills one."""
+        return FP32_BYTES * self.workspace >= self.huge_page_bytes
 
     @property
     def arena_bytes(self) -> int:

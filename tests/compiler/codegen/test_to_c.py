@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,28 @@ def test_without_a_launch_there_are_no_threads() -> None:
     assert not any(
         "pthread.h" in alone[name] or "-pthread -c" in alone[name] for name in ("net.c", "Makefile")
     )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_large_workspace_lies_in_huge_pages(threads: int, tmp_path: Path) -> None:
+    large, uses = replace(NETWORK, workspace=1 << 20), frozenset({"launch"} if threads > 1 else ())
+    shown = view_of(
+        large,
+        "net",
+        title="net",
+        target="host",
+        compiler="cc",
+        threads=threads,
+        kernels="kernels.o",
+        uses=uses,
+    )
+    for name, text in files(shown).items():
+        (tmp_path / name).write_text(text)
+    assert "use_huge_pages();" in (tmp_path / "net.c").read_text()
+    assert "madvise" not in files(view())["net.c"]
+    if compiler := shutil.which("gcc"):
+        strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "net.c"]
+        subprocess.run([compiler, *strict], cwd=tmp_path, check=True)
 
 
 def test_titles_stay_within_comments() -> None:
