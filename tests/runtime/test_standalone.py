@@ -19,6 +19,7 @@ from compiler.codegen.to_c import View
 from compiler.codegen.to_relax import compile_network, lower
 from compiler.codegen.tvm_api import array, main_of
 from compiler.ir.graph import Network
+from compiler.kernel import parse
 from compiler.passes.fold import for_inference
 from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
@@ -141,6 +142,18 @@ def test_memory_of_their_own_on_two_threads(chain: Case, tmp_path: Path) -> None
 def test_kernels_with_memory_of_their_own(name: str, chain: Case, tmp_path: Path) -> None:
     agrees(chain, named(name), tmp_path)
     assert "_allocate(" in (tmp_path / "onepath.c").read_text()
+
+
+def test_biases_of_two_vectors_on_32_bit_arm(tmp_path: Path) -> None:
+    """LLVM's optimiser of loads reads the second vector of biases from the wrong place, where it is let."""
+    convolution = "conv(%0, out=48, kernel=1, stride=1, padding=0, dilation=1, groups=1, bias=true)"
+    kernel = parse(f"f32 nhwc (16x14x14) {convolution}; relu6(%1)")
+    builder = PlanBuilder(kernel.inputs[0])
+    plan = builder.plan(builder.add(kernel, "x"))
+    weights = random_weights(plan)
+    inputs = np.random.default_rng(0).standard_normal((2, *kernel.inputs[0]), dtype=np.float32)
+    case = Case(plan, weights, inputs, np.stack([run_plan(plan, weights, each) for each in inputs]))
+    agrees(case, named("armv7"), tmp_path)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
