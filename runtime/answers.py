@@ -160,8 +160,8 @@ def broken_limits(run: Run) -> list[str]:
 
     network = derive(run.experiment.flat, run.architecture().choices)
     caps = run.experiment.search.caps if run.experiment.search else ()
-    limits = [(limit, f"`require {_words(limit)}`") for limit in run.experiment.space.limits]
-    limits += [(_limit(cap), f"the cap `{_words(_limit(cap))}`") for cap in caps]
+    limits = [(limit, f"`require {limit_words(limit)}`") for limit in run.experiment.space.limits]
+    limits += [(limit_of(cap), f"the cap `{limit_words(limit_of(cap))}`") for cap in caps]
     broken = []
     for limit, words in limits:
         value = _metric(run, network, limit)
@@ -175,11 +175,13 @@ def broken_limits(run: Run) -> list[str]:
     return broken
 
 
-def _limit(cap: CapSetting) -> Limit:
+def limit_of(cap: CapSetting) -> Limit:
+    """A cap of a search as a limit."""
     return Limit(cap.metric, cap.relation, Fraction(cap.limit), cap.target)
 
 
-def _words(limit: Limit) -> str:
+def limit_words(limit: Limit) -> str:
+    """A limit as a file writes it."""
     return limit_text(limit.metric, limit.comparison, _number(limit.bound), limit.target)
 
 

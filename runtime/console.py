@@ -45,8 +45,11 @@ class Silent:
 class Console:
     """Progress and results on standard error, so that standard output stays for answers."""
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._clock = stream or sys.stderr, clock
+    def __init__(
+        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic, *, of: str = ""
+    ) -> None:
+        """`of` names the run, where there are several: it stands before the name of each stage."""
+        self._stream, self._clock, self._of = stream or sys.stderr, clock, of
         self._live = self._stream.isatty()
         self._stage, self._last, self._open, self._pace = "", float("-inf"), False, Pace()
 
@@ -54,9 +57,9 @@ class Console:
     def stage(self, name: str) -> Iterator[None]:
         """Everything said inside belongs to this stage; its time is said at the end."""
         began = self._clock()
-        self._stage, self._last, self._pace = name, float("-inf"), Pace()
+        self._stage, self._last, self._pace = f"{self._of} {name}".lstrip(), float("-inf"), Pace()
         if not self._live:
-            self._line(f"{name} …")
+            self._line(f"{self._stage} …")
         try:
             yield
         except BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -194,6 +194,13 @@ def plan(run: Run, until: str = "report") -> Iterator[Step]:
     for stage in stages_of(run, until):
         stale = stale or not run.folder.is_current(stage.name, _inputs(run, stage))
         yield Step(stage.name, stage.title, "to do" if stale else "done", _detail(run, stage.name))
+
+
+def plan_lines(steps: Iterable[Step]) -> Iterator[str]:
+    """A plan for people, a stage a line."""
+    for step in steps:
+        detail = f" ({step.detail})" if step.detail else ""
+        yield f"{step.stage:8} {step.state:6} {step.title}{detail}"
 
 
 def _detail(run: Run, stage: str) -> str:

@@ -220,8 +220,12 @@ def profiled(run: Run) -> list[TargetSettings]:
     return [each for each in run.targets if each.latency_table is None]
 
 
-def _targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
-    """Those, resolved; where there are none, what is wrong with profiling the target is raised."""
+def targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
+    """Those, resolved; where there are none, what is wrong with profiling the target is raised.
+
+    Raises:
+        UnsupportedTarget, UnknownProcessor: this machine cannot run one of them.
+    """
     from runtime.targets import here
 
     return [(each, here(each)) for each in profiled(run) or [run.experiment.target]]
@@ -229,7 +233,7 @@ def _targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
 
 def _profile_inputs(run: Run) -> Any:
     search = run.experiment.search
-    budget, here = search.profile_budget if search else None, _targets_here(run)
+    budget, here = search.profile_budget if search else None, targets_here(run)
     kernels = [sorted(space_kernels(run.experiment.flat, target)) for _, target in here]
     keys = [[target.key, settings.trials] for settings, target in here]
     return [kernels, keys, budget, version("apache-tvm")]
@@ -241,7 +245,7 @@ def _profile(run: Run) -> tuple[str, ...]:
     from runtime.profiler import profile_space
 
     search = run.experiment.search
-    for settings, target in _targets_here(run):
+    for settings, target in targets_here(run):
         table = profile_space(
             run.experiment.flat,
             target,

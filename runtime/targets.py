@@ -39,7 +39,7 @@ def resolve(settings: TargetSettings) -> Target:
             its kind is none, or there are not so many cores here.
         UnknownProcessor: LLVM does not know its processor.
     """
-    if settings.latency_table is not None and settings.cpu == NATIVE and settings.kind == "llvm":
+    if times_alone(settings):
         raise UnsupportedTarget(
             f"target `{settings.name}` has its times from `{settings.latency_table}`, and no processor of its own: "
             "`onepath cost`, `search`, `derive`, `train` and `export` work for it, but nothing is tuned, built or "
@@ -61,6 +61,11 @@ def resolve(settings: TargetSettings) -> Target:
     if settings.kind == "cuda":
         return replace(target, kind="cuda", arch=_architecture(settings))
     return target
+
+
+def times_alone(settings: TargetSettings) -> bool:
+    """Whether nothing is said of a target but its times from elsewhere, so that there is nothing to build for."""
+    return settings.latency_table is not None and settings.cpu == NATIVE and settings.kind == "llvm"
 
 
 def here(settings: TargetSettings) -> Target:

@@ -57,7 +57,7 @@ def could_not(problem: Exception) -> None:
     if isinstance(problem, DiagnosticError):
         print(render(problem.diagnostics, "full", wants_colour(sys.stderr)), end="", file=sys.stderr)
     else:
-        print(f"onepath: {_words(problem)}", file=sys.stderr)
+        print(f"onepath: {words(problem)}", file=sys.stderr)
 
 
 def output_closed() -> bool:
@@ -167,7 +167,8 @@ def expected_problems() -> tuple[type[Exception], ...]:
     return (DiagnosticError, OSError, CommandError, *named)
 
 
-def _words(problem: Exception) -> str:
+def words(problem: Exception) -> str:
+    """An expected failure in words, without the program's name."""
     if isinstance(problem, OSError) and problem.filename is not None:
         return f"{problem.filename}: {problem.strerror}"
     return str(problem)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runtime.cli import bench as benches
-from runtime.cli import models
+from runtime.cli import models, specialise
 from runtime.cli.common import (
     NO,
     Answer,
@@ -123,16 +123,26 @@ def run(
     arch: Given = None,
     records: RecordsFile = None,
     board: Board = None,
+    targets: specialise.Targets = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and do nothing")] = False,
     form: AnswerFormat = Answer.TEXT,
 ) -> None:
     """Run the whole pipeline into one folder: profile, search, derive, train, export, tune, build, bench, report.
 
     A stage whose inputs did not change is skipped; one that was interrupted goes on where it stopped. At the end
-    stands the network layer by layer: what was chosen, its latency by the table, MACs and parameters.
+    stands the network layer by layer: what was chosen, its latency by the table, MACs and parameters. With --targets
+    there is a run for each, as far as it goes, and at the end each network on each target.
 
     Example: onepath run examples/quickstart.space --set 'train.budget=60 s'
+
+    Example: onepath run mobile.space --targets host,pixel1 --out runs/mobile-targets
     """
+    if targets is not None:
+        models.refuse({"--target": target, "--arch": arch}, "does not go with --targets")
+        names = specialise.target_names(targets)
+        folder, runs = specialise.open_runs(file, names, out, search, space, overrides, records)
+        specialise.run_targets(folder, runs, None, board, dry_run, form)
+        return
     this = open_run(file, out, target, search, space, overrides, arch, records)
     if dry_run:
         _print_plan(this, form)
@@ -143,24 +153,19 @@ def run(
 def _print_plan(run: Run, form: Answer) -> None:
     from dataclasses import asdict
 
-    from runtime.pipeline import plan
+    from runtime.pipeline import plan, plan_lines
 
     steps = list(plan(run))
     if form is Answer.JSON:
         write_json([asdict(step) for step in steps])
         return
-    for step in steps:
-        detail = f" ({step.detail})" if step.detail else ""
-        print(f"{step.stage:8} {step.state:6} {step.title}{detail}")
+    print("\n".join(plan_lines(steps)))
 
 
 STAGE_HELP = {
     "profile": """Time the tuned kernels of every candidate on the target and fit the latency model: a latency table.
 
     Example: onepath profile examples/quickstart.space --target host""",
-    "search": """Search the space for the best network under the cap; ends with 1 where the result breaks it.
-
-    Example: onepath search examples/quickstart.space --set 'latency <= 1 ms on host'""",
     "derive": """Make the network of an architecture: network.graph, and network.py, which needs only torch.
 
     Example: onepath derive examples/quickstart.space --arch architecture.json --out runs/mine""",
@@ -174,7 +179,7 @@ STAGE_HELP = {
 
     Example: onepath tune examples/quickstart.space --set 'target.tune_budget=5 min'""",
 }
-"""The stages that are commands, with their help."""
+"""The stages that are commands of the same options, with their help."""
 
 
 def stage_command(stage: str) -> Callable[..., None]:
@@ -200,6 +205,43 @@ def stage_command(stage: str) -> Callable[..., None]:
     run_to_stage.__name__ = stage
     run_to_stage.__doc__ = STAGE_HELP[stage]
     return run_to_stage
+
+
+@command
+def search(
+    file: SpaceFile,
+    out: Out = None,
+    target: TargetName = None,
+    search: SearchName = None,
+    space: SpaceName = None,
+    overrides: Override = None,
+    arch: Given = None,
+    records: RecordsFile = None,
+    board: Board = None,
+    targets: specialise.Targets = None,
+    resume: Resume = True,
+    form: AnswerFormat = Answer.TEXT,
+) -> None:
+    """Search the space for the best network under the cap; ends with 1 where the result breaks it.
+
+    With --targets there is a search for each, and at the end each network on each target.
+
+    Example: onepath search examples/quickstart.space --set 'latency <= 1 ms on host'
+    """
+    if targets is None:
+        _go(
+            open_run(file, out, target, search, space, overrides, arch, records),
+            "search",
+            not resume,
+            form,
+            board,
+        )
+        return
+    anew = None if resume else True
+    models.refuse({"--target": target, "--arch": arch, "--restart": anew}, "does not go with --targets")
+    names = specialise.target_names(targets)
+    folder, runs = specialise.open_runs(file, names, out, search, space, overrides, records)
+    specialise.run_targets(folder, runs, "derive", board, False, form)
 
 
 @command
@@ -319,7 +361,9 @@ def bench(
 
 
 STAGE_COMMANDS: tuple[Callable[..., None], ...] = (
-    *[stage_command(stage) for stage in STAGE_HELP],
+    stage_command("profile"),
+    search,
+    *[stage_command(stage) for stage in STAGE_HELP if stage != "profile"],
     build,
     bench,
 )

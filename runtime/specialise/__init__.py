@@ -1,0 +1,1 @@
+"""One search for each of several targets, and the cross table: every network found on every target."""
