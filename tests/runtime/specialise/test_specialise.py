@@ -1,0 +1,282 @@
+"""`--targets`: a search for each target under its own caps, and the cross table; what is refused, fails or resumes."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.runtime.specialise.targets_space import PHONE_MS, SEARCH, WATCH_MS, call, written
+
+from runtime.files import FileProblem
+from runtime.specialise.cross import Cell, Cross, OnTarget, Searched, read_cross
+
+pytestmark = pytest.mark.torch
+
+KERNEL = {"layer": 0, "layer#2": 1, "layer#3": 2}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return written(tmp_path)
+
+
+def by_hand_ms(times_ms: tuple[float, ...], choices: dict[str, str]) -> float:
+    """Stem and head take a millisecond each, each layer what its kernel does."""
+    return 2 + sum(times_ms[KERNEL[choice]] for choice in choices.values() if choice in KERNEL)
+
+
+def test_each_network_wins_at_home_and_the_table_tells_each_on_each(file: Path) -> None:
+    result = call("run", file, "phone,watch", "--format", "json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    cross = read_cross(file.parent / "out/cross.json")
+    assert answer == {
+        "cross": str(file.parent / "out/cross.json"),
+        "report": str(file.parent / "out/report.html"),
+        **json.loads(json.dumps(cross.describe())),
+    }
+    assert cross.networks["phone"].choices != cross.networks["watch"].choices
+    assert {target: cross.best_on(target) for target in cross.targets} == {"phone": "phone", "watch": "watch"}
+    for network in cross.networks.values():
+        for target, times_ms in (("phone", PHONE_MS), ("watch", WATCH_MS)):
+            cell = network.on[target]
+            assert cell.predicted_ms == pytest.approx(by_hand_ms(times_ms, network.choices))
+            assert cell.holds == (cell.predicted_ms <= 5)
+            assert cell.measured_ms is None
+    assert [cross.networks[name].score for name in ("phone", "watch")] == [6, 10]
+
+
+def test_a_run_holds_the_caps_of_its_own_target_and_those_of_no_target_in_the_list(file: Path) -> None:
+    assert call("run", file, "phone,watch", "--set", "macs <= 200000").exit_code == 0
+    caps = {
+        name: [
+            each["metric"]
+            for each in json.loads((file.parent / f"out/{name}/search/result.json").read_text())["caps"]
+        ]
+        for name in ("phone", "watch")
+    }
+    assert caps == {"phone": ["latency on phone", "macs"], "watch": ["latency on watch", "macs"]}
+    # Alone, the phone's search holds the watch's cap, too.
+    assert call("run", file, "phone").exit_code == 0
+    answer = json.loads((file.parent / "out/phone/search/result.json").read_text())
+    assert [each["metric"] for each in answer["caps"]] == ["latency on phone", "latency on watch"]
+
+
+def test_what_was_done_is_not_done_again(file: Path) -> None:
+    assert call("run", file, "phone,watch").exit_code == 0
+    made = [file.parent / "out" / name for name in ("cross.json", "report.html", "phone/search/result.json")]
+    stamps = [path.stat().st_mtime_ns for path in made]
+    assert call("run", file, "phone,watch").exit_code == 0
+    assert [path.stat().st_mtime_ns for path in made] == stamps
+    assert call("run", file, "phone,watch", "--set", "latency <= 4.5 ms on watch").exit_code == 0
+    assert made[2].stat().st_mtime_ns == stamps[2]
+    assert read_cross(made[0]).targets["watch"].limits == ("latency <= 4.5 ms on watch",)
+
+
+def test_an_interrupted_command_goes_on_with_the_target_that_it_was_at(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runtime.pipeline
+
+    whole = runtime.pipeline.run_until
+
+    def interrupted(run, *more):  # type: ignore[no-untyped-def]
+        if run.experiment.target.name == "watch":
+            raise KeyboardInterrupt
+        whole(run, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.pipeline, "run_until", interrupted)
+        result = call("run", file, "phone,watch")
+    assert (result.exit_code, "the same command goes on" in result.output) == (130, True)
+    assert not (file.parent / "out/cross.json").exists()
+    stamp = (file.parent / "out/phone/search/result.json").stat().st_mtime_ns
+    assert call("run", file, "phone,watch").exit_code == 0
+    assert (file.parent / "out/phone/search/result.json").stat().st_mtime_ns == stamp
+    assert set(read_cross(file.parent / "out/cross.json").networks) == {"phone", "watch"}
+
+
+def test_where_one_target_fails_the_others_go_on(file: Path) -> None:
+    result = call("run", file, "phone,watch", "--set", "latency <= 1 ms on phone")
+    assert result.exit_code == 1
+    assert "target `phone`: no network of the space has latency <= 1 ms on phone" in result.output
+    assert "what can be reached is 2 ms" in result.output
+    assert re.search(r"^phone: failed: no network", result.output, re.MULTILINE)
+    cross = read_cross(file.parent / "out/cross.json")
+    assert (set(cross.networks), set(cross.failed), set(cross.targets)) == (
+        {"watch"},
+        {"phone"},
+        {"phone", "watch"},
+    )
+    assert cross.best_on("phone") is None
+    assert cross.networks["watch"].on["phone"].holds is False
+    # Mended, the same command has both.
+    assert call("run", file, "phone,watch").exit_code == 0
+    assert read_cross(file.parent / "out/cross.json").failed == {}
+
+
+def test_where_all_fail_there_is_an_empty_table(file: Path) -> None:
+    result = call(
+        "run", file, "phone,watch", "--set", "latency <= 1 ms on phone", "--set", "latency <= 1 ms on watch"
+    )
+    assert result.exit_code == 1
+    assert read_cross(file.parent / "out/cross.json").networks == {}
+
+
+REFUSED = {
+    "twice": ("phone,phone", (), "`phone` stands there twice"),
+    "empty": ("phone,", (), "a name is empty"),
+    "unknown": ("phone,wach", (), "no target is named `wach`; did you mean `watch`?"),
+    "uncapped": (
+        "phone,host",
+        (),
+        "nothing limits the latency on `host`, so that its search would not be for it; write `latency <= ",
+    ),
+    "elsewhere": (
+        "phone,raspberry_pi_5",
+        ("--set", "latency <= 8 ms on raspberry_pi_5"),
+        "target `raspberry_pi_5` cannot be measured on this machine",
+    ),
+    "another": ("phone,watch", ("--target", "phone"), "--target does not go with --targets"),
+    "given": ("phone,watch", ("--arch", "a.json"), "--arch does not go with --targets"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_done_is_refused_before_anything_starts(case: str, file: Path) -> None:
+    targets, more, message = REFUSED[case]
+    result = call("run", file, targets, *more)
+    assert (result.exit_code, message in result.output) == (2, True), result.output
+    assert not (file.parent / "out").exists()
+
+
+def test_a_search_that_is_not_about_one_target_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("architecture,score,latency_ms\n00,1,1\n11,2,2\n")
+    file = written(tmp_path, SEARCH.replace('function("judge:score")', 'table("scores.csv")'))
+    result = call("search", file, "phone,watch")
+    assert (result.exit_code, "latencies, which would be those of every target" in result.output) == (2, True)
+    file.write_text(
+        file.read_text().replace("choose { layer(1) | layer(3) | layer(5) | none: identity }", "relu")
+    )
+    result = call("search", file, "phone,watch")
+    assert (result.exit_code, "`small` has nothing to decide" in result.output) == (2, True)
+
+
+def test_a_table_without_a_block_is_refused_before_the_other_target_is_searched(file: Path) -> None:
+    watch = json.loads((file.parent / "watch.json").read_text())
+    watch["entries"].pop(next(name for name in watch["entries"] if "kernel=5" in name))
+    (file.parent / "watch.json").write_text(json.dumps(watch))
+    result = call("run", file, "phone,watch")
+    assert (result.exit_code, "kernel=5" in result.output) == (2, True)
+    assert not (file.parent / "out").exists()
+
+
+def test_the_folder_of_one_run_is_left_alone(file: Path) -> None:
+    (file.parent / "out").mkdir()
+    (file.parent / "out/source.space").write_text("")
+    result = call("run", file, "phone,watch")
+    assert (result.exit_code, "is the folder of one run; choose another with --out" in result.output) == (
+        2,
+        True,
+    )
+
+
+def test_a_recipe_trains_and_exports_each_network_and_search_stops_before(tmp_path: Path) -> None:
+    recipe = "train small { data = digits  epochs = 1  batch = 512 }"
+    file = written(tmp_path, more=recipe)
+    assert call("search", file, "phone,watch").exit_code == 0
+    assert read_cross(tmp_path / "out/cross.json").networks["phone"].accuracy_test is None
+    assert not (tmp_path / "out/phone/train").exists()
+    plan = json.loads(call("run", file, "phone,watch", "--dry-run", "--format", "json").stdout)
+    assert [step["stage"] for step in plan["watch"]] == ["search", "derive", "train", "export"]
+    result = call("run", file, "phone,watch")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out/watch/model.onnx").is_file()
+    cross = read_cross(tmp_path / "out/cross.json")
+    assert all(0 < network.accuracy_test <= 1 for network in cross.networks.values())  # type: ignore[operator]
+    assert "test accuracy" in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.tvm
+def test_a_target_of_this_machine_is_measured_beside_its_table(tmp_path: Path) -> None:
+    pytest.importorskip("tvm")
+    search = SEARCH.replace("5 ms on watch", "5 s on host").replace(
+        "random", "profile_budget = 1 s  strategy = random"
+    )
+    file = written(tmp_path, search)
+    result = call("run", file, "phone,host", "--records", str(tmp_path / "r.sqlite"))
+    assert result.exit_code == 0, result.output
+    cross = read_cross(tmp_path / "out/cross.json")
+    assert cross.targets["host"].not_measured is None
+    for network in cross.networks.values():
+        on = network.on["host"]
+        assert 0 < on.measured_ms < 5  # type: ignore[operator]
+        assert on.error_ms is not None
+        assert network.on["phone"].measured_ms is None
+
+
+class Closed(HTMLParser):
+    """Sees that every element is closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_one_safe_file_with_every_cell() -> None:
+    from runtime.report.cross import render_cross
+
+    hostile = "</title><script>alert(1)</script>"
+    html = render_cross(sample(hostile), ["a"])
+    parser = Closed()
+    parser.feed(html)
+    assert parser.open == []
+    assert "default-src 'none'" in html
+    assert not re.search(r"<script|javascript:|\son\w+=|\sstyle=|https?://|url\(|@import", html)
+    assert '<a href="a/report.html">a</a>' in html
+    for words in (
+        "1.00\N{NO-BREAK SPACE}ms",
+        "measured 1.10",
+        "4.00\N{NO-BREAK SPACE}ms",
+        "differ in 1 of 2",
+    ):
+        assert words in html
+
+
+def test_a_damaged_table_is_said(tmp_path: Path) -> None:
+    (tmp_path / "cross.json").write_text('{"schema": "onepath.cross/1"}')
+    with pytest.raises(FileProblem, match="checksum"):
+        read_cross(tmp_path / "cross.json")
+
+
+def test_of_equals_the_targets_own_network_is_the_best() -> None:
+    cross = sample("s")
+    assert (cross.best_on("a"), cross.best_on("b")) == ("a", "b")
+
+
+def sample(space: str) -> Cross:
+    """Two targets and two networks of one score; each is held by both targets."""
+
+    def network(on: dict[str, Cell], kernel: int) -> Searched:
+        return Searched(0.5, None, 1000, 2_000_000, 4096, {"kernel": kernel, "expand": 3}, on)
+
+    first = network({"a": Cell(1.0, 0.1, 1.1, True), "b": Cell(2.0, None, None, True)}, 3)
+    second = network({"a": Cell(3.0, 0.1, 3.1, True), "b": Cell(4.0, None, None, True)}, 5)
+    targets = {
+        "a": OnTarget(("latency <= 2 ms on a",), "a/latency/a.json", "0", noisy=True),
+        "b": OnTarget((), "b.json", "0", not_measured="its times are from `b.json`"),
+    }
+    return Cross(space, "s.space", targets, {"a": first, "b": second}, {"c": space})
