@@ -13,6 +13,7 @@ import typer
 from runtime.cli.common import (
     COULD_NOT,
     NO,
+    YES,
     Answer,
     CommandError,
     expected_problems,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Targets = Annotated[
     str | None,
-    typer.Option("--targets", metavar="A,B,…", help="search for each of several targets, and compare"),
+    typer.Option("--targets", metavar="A,B,...", help="search for each of several targets, and compare"),
 ]
 
 
@@ -99,7 +100,7 @@ def run_targets(
         return
     failed, code = _brought(runs, stages, board)
     _answer(folder, runs, failed, form)
-    if code:
+    if code != YES:
         raise typer.Exit(code)
 
 
@@ -110,7 +111,7 @@ def _brought(runs: Sequence[Run], stages: Sequence[str], board: Path | None) -> 
     from runtime.search.options import InfeasibleCap
 
     failed: dict[str, str] = {}
-    codes = {0}
+    codes = {YES}
     for place, (each, stage) in enumerate(zip(runs, stages, strict=True), 1):
         name = each.experiment.target.name
         # A run of its own, so that its data and tables go with it.
@@ -119,14 +120,14 @@ def _brought(runs: Sequence[Run], stages: Sequence[str], board: Path | None) -> 
         try:
             with _shown_in(None if board is None else board / name, run):
                 run_until(run, stage)
-            broken = broken_limits(run)
+            said = broken_limits(run)
+            codes.add(NO if said else YES)
         except expected_problems() as problem:
             failed[name] = words(problem)
+            said = [f"{failed[name]} (the other targets go on)"]
             codes.add(NO if isinstance(problem, InfeasibleCap) else COULD_NOT)
-            broken = [f"{failed[name]} (the other targets go on)"]
-        for message in broken:
+        for message in said:
             typer.echo(f"onepath: target `{name}`: {message}", err=True)
-        codes |= {NO} if broken and name not in failed else set()
     return failed, max(codes)
 
 
