@@ -126,7 +126,11 @@ def _cell(cell: Cell, home: bool) -> CellWords:
 
 def _best_words(cross: Cross, target: str) -> str:
     best, why = cross.best_on(target), cross.targets[target].not_measured
-    words = "no network holds it" if best is None else f"the best that holds it is that of {best}"
+    words = (
+        "no network holds its limits"
+        if best is None
+        else f"the best network that holds its limits is that of {best}"
+    )
     return words if why is None else f"{words}; not measured: {why}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.runtime.specialise.targets_space import PHONE_MS, SEARCH, WATCH_MS, call, written
-
 from runtime.files import FileProblem
+from runtime.report.cross import render_cross
 from runtime.specialise.cross import Cell, Cross, OnTarget, Searched, read_cross
+from tests.runtime.specialise.targets_space import PHONE_MS, SEARCH, WATCH_MS, call, written
 
 pytestmark = pytest.mark.torch
 
@@ -234,8 +235,11 @@ class Closed(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_the_report_is_as_it_was_read_and_looked_at(golden: Callable[[str, str], None]) -> None:
+    golden("report/cross.html", render_cross(sample("sample"), ["a"]))
+
+
 def test_the_report_is_one_safe_file_with_every_cell() -> None:
-    from runtime.report.cross import render_cross
 
     hostile = "</title><script>alert(1)</script>"
     html = render_cross(sample(hostile), ["a"])
