@@ -364,6 +364,8 @@ def folder_lock(folder: Path | str, say: Callable[[str], None] = _say_on_stderr)
             f"is in use by {_holder(holder)} (waited {LOCK_WAIT_S:g} s)",
             "wait for it to end, or use another folder",
         ) from None
+    except FileExistsError:
+        raise FileProblem(folder, "is a file, not a folder", "choose another place") from None
     except OSError as problem:
         raise FileProblem(folder, f"cannot be locked ({problem.strerror})", "choose another folder") from None
     try:
