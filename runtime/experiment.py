@@ -196,7 +196,7 @@ def override(file: syntax.File, text: str) -> syntax.File:
         raise NoSuchPart(f"--set {text}: only a search has caps; leave `{section}.` out")
     items = [_with(item, statement, section) for item in file.items]
     if all(new is old for new, old in zip(items, file.items, strict=True)):
-        where = f"`{section}` section" if section else "search, recipe or target"
+        where = f"`{section}` section" if section else "search or recipe"
         raise NoSuchPart(f"--set {text}: the file has no {where} that takes it")
     return replace(file, items=tuple(items))
 
