@@ -1,4 +1,4 @@
-"""Did-you-mean: the known name nearest to one that is not known."""
+"""Words of messages: the known name nearest to one that is not known, lists, numbers of things."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def listed(words: Iterable[str], last: str = "or") -> str:
     """`a, b or c`."""
     *rest, end = words
     return f"{', '.join(rest)} {last} {end}" if rest else end
+
+
+def counted(number: int, what: str, several: str | None = None) -> str:
+    """`1 network`, `1,024 networks`; `several` is the plural that an `s` does not make."""
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"

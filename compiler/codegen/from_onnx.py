@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from compiler.codegen.onnx_constants import FOLDED, fold
@@ -25,6 +26,7 @@ from compiler.ir.graph import INPUT, Network
 from compiler.ir.ops import SIZE_CAP
 from compiler.ir.types import TensorType
 from compiler.passes.fold import Array
+from dsl.suggest import counted
 
 NODE_CAP = 20_000
 BYTES_CAP = 2**31 - 1
@@ -50,6 +52,8 @@ def parse_model(data: bytes) -> onnx.ModelProto:
     Raises:
         OnnxProblem: they are no ONNX model.
     """
+    if not data:
+        raise OnnxProblem("the file is empty (0 bytes): export the model again")
     try:
         return onnx.load_model_from_string(data)
     except Exception as problem:  # protobuf's DecodeError has no narrower base
@@ -102,7 +106,25 @@ def from_onnx(
     if output is None or reader.nodes[output.node].op == INPUT:
         raise OnnxProblem("the model's output is computed by no operator")
     name = notes.get("onepath.space") or re.sub(r"\W+", "_", model.graph.name).strip("_") or "network"
-    return Network(name, reader.build(output.node), _choices(notes)), reader.live_parameters(output.node)
+    network, parameters = reader.build(output.node), reader.live_parameters(output.node)
+    _refuse_infinite(parameters)
+    return Network(name, network, _choices(notes)), parameters
+
+
+def _refuse_infinite(parameters: Mapping[str, Array]) -> None:
+    """Refuse weights that make every answer NaN, which no comparison of answers could tell from a wrong kernel."""
+    counts = {name: int(np.count_nonzero(~np.isfinite(array))) for name, array in parameters.items()}
+    wrong = {name: count for name, count in counts.items() if count}
+    if wrong:
+        name, count = next(iter(wrong.items()))
+        more = len(wrong) - 1
+        others = (
+            f", and {counted(more, 'other parameter')} {'has' if more == 1 else 'have'} some" if more else ""
+        )
+        raise OnnxProblem(
+            f"`{name}` holds {counted(count, 'value')} of {parameters[name].size:,} that are NaN or infinite{others}; "
+            "did the training diverge? export a network whose weights are finite"
+        )
 
 
 def _read_all(reader: Reader, nodes: Sequence[onnx.NodeProto]) -> None:

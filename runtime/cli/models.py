@@ -130,11 +130,33 @@ def standalone_name(standalone: bool, name: str | None) -> str | None:
 def _settings(target: str | None, options: Options) -> TargetSettings:
     from runtime.experiment import host_settings
 
+    budget = None if options.budget is None else _time(options.budget)
     try:
-        return host_settings(target, threads=options.threads, tune_budget=options.budget)
+        return host_settings(target, threads=options.threads, tune_budget=budget)
     except DiagnosticError as problem:
-        given = f"--threads {options.threads}" if options.budget is None else f"--budget {options.budget}"
+        given = f"--threads {options.threads}" if options.threads is not None else f"--budget '{budget}'"
         raise CommandError(f"{given}: {problem.diagnostics[0].message}") from None
+
+
+def _time(text: str) -> str:
+    """A time as the language writes it.
+
+    Raises:
+        CommandError: it is no number with a unit, or not more than nothing; the language's own words would point into
+            a file that there is not.
+    """
+    from dsl.suggest import listed
+    from dsl.units import UNITS
+
+    match = re.fullmatch(r"\s*(-?)\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
+    if match is None or match[3] not in UNITS["time"]:
+        units = listed([f"`{unit}`" for unit in UNITS["time"]])
+        raise CommandError(
+            f"--budget '{text}' is no time; write a number and {units}, as in '90 s' or '5 min'"
+        )
+    if match[1] or not float(match[2]):
+        raise CommandError(f"--budget '{text}': a budget is more than 0 s; write it as in '90 s' or '5 min'")
+    return f"{match[2]} {match[3]}"
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:

@@ -66,7 +66,17 @@ def test_pixels_are_refused_where_nothing_says_how_to_prepare_them(tmp_path: Pat
         (["--set", "epochs=2"], "--set is for .space files"),
         (["--restart"], "--restart is for .space files"),
         (["--target", "phone"], "no target is named `phone`; `onepath targets` lists"),
-        (["--budget", "cow"], "--budget cow: `tune_budget` must be a time"),
+        (
+            ["--budget", "cow"],
+            "--budget 'cow' is no time; write a number and `ns`, `us`, `ms`, `s`, `min` or `h`",
+        ),
+        (["--budget", "20 parsecs"], "--budget '20 parsecs' is no time; write a number and `ns`,"),
+        (["--budget", "90"], "--budget '90' is no time; write a number and `ns`,"),
+        (
+            ["--budget", "-3 s"],
+            "--budget '-3 s': a budget is more than 0 s; write it as in '90 s' or '5 min'",
+        ),
+        (["--budget", "0 s"], "--budget '0 s': a budget is more than 0 s"),
         (["--threads", "2000"], "--threads 2000: "),
         (["--input-shape", "3by3"], "write channels, height and width, as in 3x48x192"),
         ([], "small.onnx cannot be read (No such file or directory)"),

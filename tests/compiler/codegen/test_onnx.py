@@ -356,10 +356,29 @@ def test_files_that_hold_no_model_are_refused(tmp_path: Path) -> None:
         file.truncate(2**31)  # a hole, which takes no place
     with pytest.raises(OnnxProblem, match=r"m\.onnx: this is larger than 2 GiB"):
         read_model(path)
+    path.write_bytes(b"")
+    with pytest.raises(OnnxProblem, match=r"m\.onnx: the file is empty \(0 bytes\): export the model again"):
+        read_model(path)
     with pytest.raises(OnnxProblem, match="this is no file"):
         read_model(tmp_path)
     with pytest.raises(OnnxProblem, match="No such file"):
         read_model(tmp_path / "none.onnx")
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    network = residual_network()
+    parameters = parameters_of(network)
+    first, second, *_ = sorted(name for name in parameters if name.endswith(".weight"))
+    parameters[first].flat[:2] = np.nan
+    with pytest.raises(
+        OnnxProblem, match=rf"`{first}` holds 2 values of [\d,]+ that are NaN or infinite; did"
+    ):
+        from_onnx(to_onnx(network, parameters))
+    parameters[second].flat[0] = np.inf
+    with pytest.raises(
+        OnnxProblem, match="NaN or infinite, and 1 other parameter has some; did the training"
+    ):
+        from_onnx(to_onnx(network, parameters))
 
 
 def test_hostile_models_are_refused() -> None:
