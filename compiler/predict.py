@@ -35,6 +35,11 @@ class SpaceLatency:
     fastest: Architecture
 
 
+def relative_error(table: Table) -> float | None:
+    """The error to be expected of a predicted latency, relative to it; None where the table does not say."""
+    return None if isinstance(table, BlockTable) else table.model.error
+
+
 def predict(table: Table, space: SpaceGraph, choices: Assignment) -> Prediction:
     """The latency of one network of a space.
 

@@ -152,7 +152,7 @@ def _space_answer(graph: SpaceGraph, priced: Priced | None, fastest: Path | None
 def _latency_answer(graph: SpaceGraph, priced: Priced, fastest: Path | None) -> dict[str, Any]:
     from compiler.passes.flatten import flatten
     from compiler.path_decisions import path_decisions
-    from compiler.predict import candidate_costs, space_latency
+    from compiler.predict import candidate_costs, relative_error, space_latency
 
     try:
         flat = flatten(graph)
@@ -163,11 +163,15 @@ def _latency_answer(graph: SpaceGraph, priced: Priced, fastest: Path | None) -> 
     latency = space_latency(graph, flat, candidate_costs(priced.table, flat))
     if fastest is not None:
         _write_architecture(fastest, latency.fastest)
+    found = {"min": latency.min_ms, "max": latency.max_ms, "expected": latency.expected_ms}
+    error = relative_error(priced.table)
     return {
         "target": priced.target,
-        "latency_min_ms": latency.min_ms,
-        "latency_max_ms": latency.max_ms,
-        "latency_expected_ms": latency.expected_ms,
+        **{f"latency_{name}_ms": value for name, value in found.items()},
+        **{
+            f"latency_{name}_error_ms": None if error is None else error * value
+            for name, value in found.items()
+        },
         "table": str(priced.path),
         "fastest": None if fastest is None else str(fastest),
     }
@@ -193,18 +197,24 @@ def _cost_lines(answer: dict[str, Any]) -> Iterator[str]:
     yield f"MACs         {answer['macs']:>14,}"
     yield f"peak memory  {answer['peak_memory_bytes']:>14,} bytes of activations (batch 1, fp32)"
     if "latency_predicted_ms" in answer:
-        error = answer["latency_error_ms"]
-        spread = "" if error is None else f" ± {error:.4f} ms"
-        yield f"latency      {answer['latency_predicted_ms']:>14.4f} ms{spread}, predicted for {answer['target']}"
+        error = _error(answer["latency_error_ms"])
+        yield f"latency      {answer['latency_predicted_ms']:>14.4f}{error} ms, predicted for {answer['target']}"
+
+
+def _error(error_ms: float | None) -> str:
+    """The error bar behind a latency; nothing where the table does not say."""
+    return "" if error_ms is None else f" ± {error_ms:.4f}"
 
 
 def _range_lines(answer: dict[str, Any]) -> Iterator[str]:
     yield f"parameters   {answer['params_min']:>14,} to {answer['params_max']:,}"
     yield f"MACs         {answer['macs_min']:>14,} to {answer['macs_max']:,}"
     if "latency_min_ms" in answer:
-        least, most = answer["latency_min_ms"], answer["latency_max_ms"]
-        yield f"latency      {least:>14.4f} to {most:.4f} ms, predicted for {answer['target']}"
-        expected = answer["latency_expected_ms"]
-        yield f"expected     {expected:>14.4f} ms where all candidates are as likely as each other"
+        least, most, expected = (
+            f"{answer[f'latency_{name}_ms']:{width}.4f}{_error(answer[f'latency_{name}_error_ms'])}"
+            for name, width in (("min", ">14"), ("max", ""), ("expected", ">14"))
+        )
+        yield f"latency      {least} to {most} ms, predicted for {answer['target']}"
+        yield f"expected     {expected} ms where all candidates are as likely as each other"
         if answer["fastest"] is not None:
             yield f"the fastest network is in {answer['fastest']}"

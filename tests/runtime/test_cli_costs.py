@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from compiler.latency import LatencyTable, MeasuredNoise, Model
+from compiler.codegen.schedules.template import Schedule
+from compiler.frontend import examine
+from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model
+from compiler.passes.flatten import flatten
+from compiler.pricing import space_kernels
+from compiler.target import Target
 from runtime.cli import app
+from runtime.cli.common import read_source
 from runtime.latency_table import write_table
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -69,6 +75,24 @@ def test_the_range_as_text(file: Path) -> None:
         "MACs                 13,904 to 13,904",
         "latency              1.5000 to 3.5000 ms, predicted for phone",
         "expected             2.5000 ms where all candidates are as likely as each other",
+    ]
+
+
+def test_a_measured_table_gives_an_error_bar(file: Path, tmp_path: Path) -> None:
+    schedule = Schedule.of("dense", {"pixels": 4}).text
+    kernels = space_kernels(flatten(examine(read_source(file)).space(None)))
+    entries = {name: Entry(1.0 + ("hswish" in name), 1.0, False, schedule) for name in kernels}
+    target = Target("laptop", "znver4", "x86_64-unknown-linux-gnu").to_json()
+    noise = MeasuredNoise(0.0, 0.0, 1.0, False)
+    table = LatencyTable(target, "", "", entries, Model(0.0, 0.0, 0.1, ()), "", noise)
+    path = write_table(tmp_path / "laptop.json", table)
+    answer = json.loads(call("cost", file, "--table", path, "--format", "json").stdout)
+    names = ("min", "max", "expected")
+    assert [answer[f"latency_{name}_ms"] for name in names] == [2.0, 3.0, 2.5]
+    assert [answer[f"latency_{name}_error_ms"] for name in names] == pytest.approx([0.2, 0.3, 0.25])
+    assert call("cost", file, "--table", path).stdout.splitlines()[2:] == [
+        "latency              2.0000 ± 0.2000 to 3.0000 ± 0.3000 ms, predicted for laptop",
+        "expected             2.5000 ± 0.2500 ms where all candidates are as likely as each other",
     ]
 
 
