@@ -19,7 +19,7 @@ from dsl.settings import (
     TargetSettings,
     TrainSettings,
 )
-from dsl.suggest import did_you_mean
+from dsl.suggest import counted, did_you_mean
 from dsl.units import METRICS, dimension, in_units_of
 
 _BASE_UNITS = {"time": "ms", "bytes": "", "count": ""}
@@ -84,7 +84,7 @@ def _check_warmup(
     """Report a rise of the learning rate that outlasts all epochs."""
     if warmup is not None and warmup > epochs:
         place = next(each.value.span for each in settings if each.name == "lr_warmup")
-        message = f"`lr_warmup` is longer than all {epochs} epochs"
+        message = f"`lr_warmup` is longer than all {counted(epochs, 'epoch')}"
         report(Diagnostic("E0405", message, place, "let the learning rate rise for some of them"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.codegen.from_onnx import from_onnx, read_model
+from dsl.suggest import counted
 from runtime.bench import AGREEMENT_LIMIT, Array
 from runtime.bench_contender import BenchProblem
 from runtime.benchmark import relative_error
@@ -38,7 +39,7 @@ def check_model(bundle: Bundle, model: Path) -> None:
     own = own.reshape(INPUTS, -1)
     found = _answers_of(model, shape, threads, inputs).reshape(INPUTS, -1)
     if found.shape != own.shape:
-        said = f"answers with {found.shape[1]} values, and the bundle with {own.shape[1]}"
+        said = f"answers with {counted(found.shape[1], 'value')}, and the bundle with {own.shape[1]}"
         raise FileProblem(model, f"is not the bundle's network: it {said}", WAY_OUT)
     error = relative_error(found, own)
     if not error <= AGREEMENT_LIMIT:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from compiler.architecture import shown
+from dsl.suggest import counted
 from runtime.bundle import Bundle, Manifest, Tensor, as_manifest
 from runtime.bundle_runner.manifest import MANIFEST
 from runtime.standalone_folder import Standalone
@@ -53,7 +54,7 @@ def _rows(manifest: Manifest) -> dict[str, Any]:
 def _lines(rows: Mapping[str, Any], manifest: Manifest) -> Iterator[str]:
     yield from field_lines(rows, _value, shown)
     entries = sorted(manifest.files.items())
-    yield f"{len(entries)} files, {sum(entry.size for _, entry in entries):,} bytes"
+    yield f"{counted(len(entries), 'file')}, {sum(entry.size for _, entry in entries):,} bytes"
     yield from table_lines(
         ("file", "bytes", "SHA-256"),
         [(name, f"{e.size:,}", e.sha256[:16] + "…") for name, e in entries],
@@ -69,8 +70,7 @@ def _value(value: Any) -> str:
 
 def _target(manifest: Manifest) -> str:
     target = asdict(manifest.target)
-    threads = "1 thread" if target["threads"] == 1 else f"{target['threads']} threads"
-    return f"{target['name']}: {target['cpu']}, {target['triple']}, {threads}"
+    return f"{target['name']}: {target['cpu']}, {target['triple']}, {counted(target['threads'], 'thread')}"
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -9,6 +9,7 @@ from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample, TableProblem
 from compiler.target import Target
+from dsl.suggest import counted
 from runtime.device import Noise
 from runtime.fit_latency import FEWEST_SAMPLES, fit_samples
 from runtime.price_log import middle
@@ -36,8 +37,8 @@ class MissingPrices(TableProblem):
     def __init__(self, missing: Sequence[str], key: Key) -> None:
         names = "".join(f"\n  {signature}" for signature in missing[:SHOWN])
         more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        count = "1 kernel" if len(missing) == 1 else f"{len(missing)} kernels"
         where = f"target {key.target}, TVM {key.tvm}, processor {key.processor}"
+        count = counted(len(missing), "kernel")
         super().__init__(f"the records hold no price of {count} for {where}; profile the space:{names}{more}")
         self.missing = tuple(missing)
 

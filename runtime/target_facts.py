@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from compiler.target import FLOAT_BITS, Target
 from dsl.settings import TargetSettings
+from dsl.suggest import counted
 from runtime import device, linker
 from runtime.features import needed_flags
 from runtime.linker import NoCompiler
@@ -117,7 +118,7 @@ def lines_of(facts: TargetFacts) -> list[str]:
         f"needs      {' '.join(facts.needs)}" if facts.needs else "",
         f"vectors    {vectors}",
         f"caches     L1 {facts.l1_kib} KiB, L2 {facts.l2_kib} KiB a core",
-        f"threads    {facts.threads}" + (f" of {facts.cores} cores" if facts.cores else ""),
+        f"threads    {facts.threads}" + (f" of {counted(facts.cores, 'core')}" if facts.cores else ""),
         f"peak       {_peak(facts)}",
         f"here       {facts.not_measured_here or 'this machine runs and measures its code'}",
         f"compiler   {facts.compiler}",

@@ -9,7 +9,7 @@ from typing import get_args
 from compiler.codegen.tvm_api import known_features, system_processor
 from compiler.target import Kind, Target
 from dsl.settings import TargetSettings
-from dsl.suggest import did_you_mean
+from dsl.suggest import counted, did_you_mean
 from runtime import device
 from runtime.features import needed_flags
 from runtime.linker import CROSS_MACHINES, is_own
@@ -108,7 +108,9 @@ def cannot_run(target: Target) -> str | None:
     if lacking and target.cpu != system_processor():
         return f"this processor lacks {', '.join(lacking)}"
     if target.threads > len(device.cores()):
-        return f"it takes {target.threads} threads, and this process has {len(device.cores())} cores"
+        return (
+            f"it takes {target.threads} threads, and this process has {counted(len(device.cores()), 'core')}"
+        )
     return None
 
 

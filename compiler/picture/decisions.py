@@ -22,6 +22,7 @@ from compiler.picture.text import ending
 from compiler.picture.units import place_of
 from compiler.picture.values import Box, Cell, Line, Pane, Row, State
 from compiler.picture.words import candidate_title, family, text_of, where
+from dsl.suggest import counted
 
 CELLS_CAP = 14
 """The most candidates of a mixed op that are drawn one by one; more are drawn by decision."""
@@ -214,7 +215,11 @@ def _path_row(making: Making, node: Node, choice: Choice) -> Row:
 def _candidate_cell(making: Making, node: Node, candidate: Candidate, share: float | None) -> Cell:
     label, state = making.candidate(node, candidate)
     inner = len(decisions_of(candidate.graph))
-    held = [f"{len(candidate.graph.nodes):,} operators, {inner:,} decisions inside"] if inner else []
+    held = (
+        [f"{counted(len(candidate.graph.nodes), 'operator')}, {counted(inner, 'decision')} inside"]
+        if inner
+        else []
+    )
     title = "\n".join([candidate_title(f"{node.name}: {label}", candidate, node.span), *held])
     return Cell(label, _with_share(title, share, state), family(candidate.graph), state, share)
 

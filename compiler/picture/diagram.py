@@ -15,6 +15,7 @@ from compiler.picture.text import ending
 from compiler.picture.units import Unit, operands_of, read_by, units_of
 from compiler.picture.values import Box, Diagram, Kind, Line, Pane, Wire
 from compiler.picture.words import node_title, operator_text, plain_labels, type_text
+from dsl.suggest import counted
 
 PANE_BOXES_CAP = 40
 NAME_WIDTH = 260.0
@@ -69,7 +70,7 @@ class _Maker:
 
     def _fold_box(self, graph: Graph, fold: Fold) -> Box:
         operators, decisions = len(fold.within), len(fold.decisions)
-        held = f"{operators:,} operators" + (f", {decisions:,} decisions" if decisions else "")
+        held = counted(operators, "operator") + (f", {counted(decisions, 'decision')}" if decisions else "")
         if fold.times:
             lines = Line(f"{fold.times:,} more times"), Line(_the_last(fold.again))
             self.making.say("What repeats is drawn once.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dsl.suggest import counted
 from runtime.cli.common import NO, CommandError, SpaceFile, SpaceName, command
 from runtime.cli.spaces import FeasibleOnly, load_architecture, load_space, write_architectures
 
@@ -85,7 +86,7 @@ def validate(
         )
     if over:
         raise typer.Exit(NO)
-    print(f"{architecture}: an architecture of `{graph.name}`, {len(found.choices)} decisions")
+    print(f"{architecture}: an architecture of `{graph.name}`, {counted(len(found.choices), 'decision')}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dsl.suggest import counted
 from runtime.cli import bundle_trust
 from runtime.cli.bench import Cores, Threads, Trust, core_numbers
 from runtime.cli.bundle_trust import Folder
@@ -86,7 +87,8 @@ def verify(bundle: Bundle, form: AnswerFormat = Answer.TEXT) -> None:
         state = {"trusted": bool(why), "why": why, "signature": signature}
         write_json({"bundle": str(bundle), "files": files, "digest": found.digest, **state})
     else:
-        print(f"{bundle}: {files} files are as its manifest says, {found.digest}")
+        are = "is" if files == 1 else "are"
+        print(f"{bundle}: {counted(files, 'file')} {are} as its manifest says, {found.digest}")
         print(f"it is {why or f'{signature}, and was not built here: it is run with --trust alone'}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dsl.suggest import counted
 from runtime.cli.common import (
     Answer,
     AnswerFormat,
@@ -105,11 +106,6 @@ def _fixed(graph: SpaceGraph, texts: Sequence[str]) -> dict[str, Literal]:
 
 def _mixed(number: int | None) -> str:
     return counted(number, "mixed op") if number is not None else "decisions too entangled for mixed ops"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 network`, `1,024 networks`."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 class Evenly(StrEnum):

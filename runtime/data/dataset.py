@@ -18,6 +18,7 @@ from torch import Tensor
 
 from compiler.ir.types import Dimensions
 from compiler.nets.streams import stream
+from dsl.suggest import counted
 
 MOST_CLASSES = 100_000
 """Bounds what a damaged or hostile label can ask for: a count and a name for each class up to it."""
@@ -153,7 +154,8 @@ class Dataset:
             what = f"the network takes {list(inputs)}, and the images of {self.name} are {list(images)}"
             raise DataProblem(what, f"write `input {list(images)}` in the space, or give other data")
         if outputs != (len(self.classes),):
-            what = f"the network gives {list(outputs)}, and {self.name} has {len(self.classes)} classes"
+            classes = counted(len(self.classes), "class", "classes")
+            what = f"the network gives {list(outputs)}, and {self.name} has {classes}"
             raise DataProblem(what, f"let the last layer be `linear({len(self.classes)})`")
 
 

@@ -14,6 +14,7 @@ from compiler.kernel import Kernel, Step
 from compiler.latency import LatencyTable
 from compiler.passes.fuse import Plan
 from compiler.target import Target
+from dsl.suggest import counted
 from runtime import device
 from runtime.bundle_runner.pinning import kept_to
 from runtime.console import Progress, Silent
@@ -105,7 +106,7 @@ def _measure_kernels(given: Kernels, placement: Placement, said: Progress) -> Ke
     limits = measure_limits(given.target, placement.threads)
     constants = network_constants(given.plan)
     bounds = {name: bound_of(kernel, limits, constants) for name, kernel in given.plan.kernels.items()}
-    said.note(f"timing {len(bounds)} kernels")
+    said.note(f"timing {counted(len(bounds), 'kernel')}")
     times = _times(given, placement.threads, bounds)
     said.note("timing the same layers in other programs")
     others, left_out = _others(given, placement)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsl.suggest import counted
 from runtime.kernel_bench.limits import Limits
 from runtime.kernel_bench.reasons import NEEDS_REASON
 from runtime.kernel_bench.rows import KernelBench, KernelReport
@@ -49,9 +50,9 @@ def roofline_picture(report: KernelReport) -> Picture:
     """
     shown = [kernel for kernel in report.kernels if kernel.gflops > 0]
     axes = _axes(shown, report.limits)
-    threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
+    threads, kernels = counted(report.threads, "thread"), counted(len(shown), "kernel")
     text = (
-        f"{threads}; {len(shown)} kernels that compute; dots: as built, their area the share of the network's time, "
+        f"{threads}; {kernels} that compute; dots: as built, their area the share of the network's time, "
         "red under half of the bound; rings: by default schedules"
     )
     shapes = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from dsl.suggest import counted
 from runtime.kernel_bench.rows import KernelBench, KernelReport, ordered
 from runtime.text_table import table_lines
 
@@ -26,8 +27,8 @@ HEADER = (
 
 def report_lines(report: KernelReport, order: str) -> Iterator[str]:
     """The table for people, its limits above and what it leaves out below."""
-    threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
-    yield f"{report.network}: {threads}, {len(report.kernels)} kernels, {_limits(report)}"
+    kernels = counted(len(report.kernels), "kernel")
+    yield f"{report.network}: {counted(report.threads, 'thread')}, {kernels}, {_limits(report)}"
     if report.noise.get("noisy"):
         yield "the machine was busy: times are not to be trusted"
     header = (*HEADER, *[f"{name} us" for name in report.others], "under half of the bound because")

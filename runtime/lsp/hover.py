@@ -15,6 +15,7 @@ from dsl.references import Definition, Foreign, Names, Occurrence, enclosing
 from dsl.schema_text import described
 from dsl.signature import FUNCTIONS
 from dsl.source import Span
+from dsl.suggest import counted
 from dsl.units import METRICS, UNITS
 from runtime.lsp.documents import Documents
 from runtime.lsp.sights import LINES, bounds_text, step_lines, value_lines
@@ -133,7 +134,7 @@ class _Cursor:
             return []
         decisions = len({each.path for each in graph.decisions})
         try:
-            networks = f"{Counter(graph).size():,} networks"
+            networks = counted(Counter(graph).size(), "network")
         except TooEntangled as problem:
             networks = str(problem)
         try:
@@ -154,7 +155,7 @@ class _Cursor:
         paths = [f"`{path}`" for path in list(found)[:LINES]]
         rest = f" and {len(found) - LINES:,} others" if len(found) > LINES else ""
         return [
-            f"{len(found):,} decision{'s' * (len(found) != 1)} of {len(options)} options: {shown}",
+            f"{counted(len(found), 'decision')} of {len(options)} options: {shown}",
             ", ".join(paths) + rest,
         ]
 

@@ -14,6 +14,7 @@ from compiler.passes.flatten import CannotFlatten, flatten, mixed_nodes
 from compiler.picture.marks import Marks
 from compiler.picture.space import SpacePicture, picture_of
 from compiler.picture.text import width
+from dsl.suggest import counted
 from runtime.picture.draw import drawn
 from runtime.picture.key import LINE_HEIGHT, MARGIN, foot, key_of, wrapped
 from runtime.picture.shapes import Picture, group, label, rectangle
@@ -64,7 +65,7 @@ def _lines(space: SpaceGraph, shown: SpaceGraph, marks: Marks) -> Iterator[str]:
     decisions, mixed = len(space.decisions), len(mixed_nodes(shown))
     if decisions:
         made = f" in {mixed} mixed ops" if mixed else ""
-        yield f"{_size(space)}{decisions:,} decisions{made}"
+        yield f"{_size(space)}{counted(decisions, 'decision')}{made}"
     if marks.choices is not None:
         found = cost(derive(space, marks.choices))
         yield (

@@ -17,6 +17,7 @@ from typing import Any
 
 from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.tvm_api import version as tvm_version
+from dsl.suggest import counted
 from runtime.device import processor_name
 from runtime.edited import Unreadable, read_text
 from runtime.files import json_kind
@@ -153,7 +154,9 @@ def read_pack(text: str, name: str = "records") -> list[Record]:
                 f"{name}:{number}: the record is damaged ({_reason(found)}); ask for the pack again"
             ) from None
     if len(records) != header["records"]:
-        raise RecordsProblem(f"{name}: the pack is torn: {len(records)} of {header['records']} records")
+        raise RecordsProblem(
+            f"{name}: the pack is torn: {len(records)} of {counted(header['records'], 'record')}"
+        )
     if _checksum(header["provenance"], lines) != header["checksum"]:
         raise RecordsProblem(
             f"{name}:1: the pack was changed: its checksum does not fit; ask for the pack again"

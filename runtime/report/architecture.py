@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from dsl.suggest import counted
 from runtime.picture.shapes import Picture, Shape, label, line, rectangle
 from runtime.report.layers import Layer, initials, shape, short_labels
 from runtime.report.numbers import count, percent
@@ -34,7 +35,7 @@ def architecture_picture(layers: Sequence[Layer], mixed: Sequence[MixedChoice]) 
         shapes += _strip(part, rows, names, number * height, (WIDTH - LEFT) / each, _largest(layers))
     searched = sum(layer.choice is not None for layer in layers)
     skipped = sum(layer.output is None for layer in layers)
-    text = f"{len(layers)} layers from input to output, {searched} of them searched, {skipped} skipped."
+    text = f"{counted(len(layers), 'layer')} from input to output, {searched} of them searched, {skipped} skipped."
     return Picture("architecture", "The architecture found", text, WIDTH, lines * height, tuple(shapes))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.cost import cost
+from dsl.suggest import counted
 from runtime.benchmark import Benchmark
 from runtime.peers import PEERS
 from runtime.picture.shapes import Picture
@@ -181,8 +182,8 @@ def _latency_bars(bench: Benchmark) -> list[Bar]:
 
 def _latency_words(bench: Benchmark) -> str:
     words = (
-        f"Median of {bench.runs:,} runs at batch 1, fp32, {bench.threads} thread(s); whiskers end at the 90th "
-        "percentile. The contenders ran in turns, each in a process of its own on the same cores."
+        f"Median of {counted(bench.runs, 'run')} at batch 1, fp32, {counted(bench.threads, 'thread')}; whiskers end at "
+        "the 90th percentile. The contenders ran in turns, each in a process of its own on the same cores."
     )
     if bench.latency_predicted_ms is not None and bench.prediction_error is not None:
         words += (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsl.suggest import counted
 from runtime.picture.shapes import Picture, Shape, circle, label, line, polyline
 from runtime.report.axes import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Axes, spread
 from runtime.report.metrics import metric_of
@@ -50,7 +51,7 @@ def _picture(history: History, name: str, number: int) -> Picture:
         shapes.append(polyline([at(each) for each in edge], "course"))
     shapes += [circle(*at(each), 3.2, "end", title(each, "on the front")) for each in front]
     shapes += [circle(*at(each), 5.5, "ring", title(each, "the network found")) for each in marked]
-    text = f"{len(dots)} networks, {len(front)} of them on the front."
+    text = f"{counted(len(dots), 'network')}, {len(front)} of them on the front."
     heading = f"Accuracy, %, against {metric.heading}"
     return Picture(f"front-{number}", heading, text, WIDTH, HEIGHT, tuple(shapes))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.kernel import parse
+from dsl.suggest import counted
 from runtime.benchmark import Benchmark, KernelRow
 from runtime.picture.shapes import Picture, rectangle
 from runtime.report.layers import describe, shape
@@ -77,7 +78,7 @@ def kernel_words(bench: Benchmark) -> str:
     total = sum(row.total_ms for row in bench.kernels)
     calls = sum(row.calls for row in bench.kernels)
     return (
-        f"{len(bench.kernels)} distinct kernels, {calls} calls, {milliseconds(total)} together: "
+        f"{counted(len(bench.kernels), 'distinct kernel')}, {counted(calls, 'call')}, {milliseconds(total)} together: "
         f"{percent(total / bench.latency_p50_ms, 0)} of the network's median. Times are of one call in the network. "
         "The peak is this machine's, measured with as many threads."
     )

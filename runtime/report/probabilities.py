@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from dsl.suggest import counted
 from runtime.picture.shapes import Picture, Shape, group, label, line, polygon, rectangle
 from runtime.report.layers import initials, short_labels
 from runtime.report.numbers import percent
@@ -56,7 +57,7 @@ def probabilities_picture(snapshots: Sequence[Snapshot], mixed: Sequence[MixedCh
         inner = tuple(_panel(panel, order))
         shapes.append(group(inner, "panel", x=column * CELL, y=top + row * (HEAD + PLOT + FOOT)))
     height = top + ceil(len(drawn) / COLUMNS) * (HEAD + PLOT + FOOT)
-    text = f"{len(drawn)} of {len(choices)} decisions, from step {kept[0].step:,} to {kept[-1].step:,}."
+    text = f"{len(drawn)} of {counted(len(choices), 'decision')}, from step {kept[0].step:,} to {kept[-1].step:,}."
     return Picture("probabilities", "Probability of each candidate, %", text, WIDTH, height, tuple(shapes))
 
 
