@@ -36,6 +36,7 @@ from compiler.passes.fuse import Plan
 from compiler.pricing import sample_plan
 from compiler.target import Target
 from dsl.reading import read
+from runtime.budget import Budget
 from runtime.console import Console
 from runtime.device import fingerprint, host
 from runtime.fit_latency import measure_rounds
@@ -109,7 +110,9 @@ def main() -> int:
         began = time.monotonic()
         console = Console()
         with console.stage("profile"):
-            table = profile_space(flat, target, records=records, budget_s=given.budget, progress=console)
+            table = profile_space(
+                flat, target, records=records, budget=Budget(given.budget), progress=console
+            )
         seconds = time.monotonic() - began
     networks = drawn(space, given.networks, given.seed)
     plans = [sample_plan(flat, architecture.choices) for architecture in networks]

@@ -44,6 +44,7 @@ from runtime.bench import cores
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.bench_turns import Timing, paired_ratio, take_turns
 from runtime.benchmark import latency, relative_error
+from runtime.budget import Budget
 from runtime.device import fingerprint, host
 from runtime.measure import compile_plan, compile_untuned, probe_noise, roofline
 from runtime.peers import PEERS
@@ -105,8 +106,8 @@ def tuned(network: Network, target: Target, records: Records, budget_s: float) -
         target,
         records,
         sample_plans=[network.plan],
-        budget_s=0.0 if covered else budget_s,
-        trials=TRIALS,
+        budget=None if covered else Budget(budget_s),
+        trials=0 if covered else TRIALS,
         weights=Counter(call.kernel.signature for call in network.plan.calls),
     )
 

@@ -1,12 +1,16 @@
 """Our tuner and TVM's MetaSchedule on the same kernels: trials a minute, speed reached, time to the same speed.
 
     python benchmarks/tuner.py --format json
+    python benchmarks/tuner.py --shares
 
 The kernels are the costliest different ones of MobileNetV2 at 224x224, one of them a depthwise convolution. Both
 tuners get the same target, threads and number of trials; ours stops earlier where nothing is gained. MetaSchedule
 is the stock one with its own builder and runner; it runs with XGBoost's cost model where `xgboost` is installed, else
 with random scores; its time-outs are two minutes, since with 30 s every build fails on a slow machine. Final speeds
 are of the same kind: the kernel repeated with all in its caches. Needs TVM's `cloudpickle`.
+
+With `--shares` ours alone runs, and it is told how much of a trial's time is its build (all workers at once), how much
+its run, and how much all else.
 """
 
 from __future__ import annotations
@@ -100,6 +104,31 @@ def ours(calls: Sequence[KernelCall], target: Target, trials: int) -> Outcome:
     return outcome
 
 
+def shares(calls: Sequence[KernelCall], target: Target, trials: int) -> dict[str, Any]:
+    """What the time of a trial of ours is spent on: building candidates, running them, and all else."""
+    kernels = {call.kernel.signature: call.kernel for call in calls}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Records(Path(folder) / "records.sqlite") as records,
+        Workers(target.threads) as workers,
+    ):
+        for worker in workers.all:
+            worker.ask({"do": "ping"}, TIMEOUT_S)
+        begin = time.monotonic()
+        result = tune(kernels, target, records, trials=trials, workers=workers)
+        seconds = time.monotonic() - begin
+    return {
+        "threads": target.threads,
+        "processor": fingerprint(),
+        "trials": result.measured,
+        "seconds": round(seconds, 1),
+        "milliseconds_per_trial": round(1e3 * seconds / result.measured, 1),
+        "build_share": round(result.build_s / seconds, 3),
+        "run_share": round(result.run_s / seconds, 3),
+        "other_share": round(1 - (result.build_s + result.run_s) / seconds, 3),
+    }
+
+
 def _improvements(rows: Sequence[Record]) -> list[Record]:
     """The records that were the fastest when they were made."""
     found: list[Record] = []
@@ -186,9 +215,13 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--kernels", type=int, default=4, help="different kernels to tune, at least 2")
     parser.add_argument("--trials", type=int, default=64, help="trials of each kernel")
+    parser.add_argument("--shares", action="store_true", help="only what a trial of ours spends its time on")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     given = parser.parse_args()
     target, calls = host(given.threads), costliest(given.kernels)
+    if given.shares:
+        print(json.dumps(shares(calls, target, given.trials), indent=2))
+        return 0
     outcomes = {
         "onepath": ours(calls, target, given.trials),
         "metaschedule": theirs(calls, target, given.trials),

@@ -24,6 +24,7 @@ from runtime.bench_turns import USUAL_TIMING, Timing, Turns, paired_ratio, take_
 from runtime.benchmark import Benchmark, KernelRow, PeerResult, latency, relative_error
 from runtime.bundle_runner.manifest import BundleProblem, placement
 from runtime.console import Progress, Silent
+from runtime.noise import StealWatch
 from runtime.peers import PEERS, USUAL, Peer, absence, peer
 
 Array = npt.NDArray[Any]
@@ -91,10 +92,12 @@ def measure(
         outputs, disagreeing = _outputs(subject, bundle, peers, manifest.input.shape, Path(scratch))
         agreeing = [contender for name, contender in peers.items() if name not in disagreeing]
         said.note(f"timing {', '.join([BUNDLE, *[each.name for each in agreeing]])} in turns")
+        watch = StealWatch()
         turns = take_turns([bundle, *agreeing], timing, said)
+        steal = watch.share
         left_out |= {**disagreeing, **turns.failed}
         untuned_ms = _untuned(subject, mine, timing)
-        benchmark = _benchmark(subject, manifest, bundle, turns, outputs, untuned_ms)
+        benchmark = _benchmark(subject, manifest, bundle, turns, steal, outputs, untuned_ms)
         results = _peer_results(peers, turns, threads)
     return replace(
         benchmark,
@@ -231,10 +234,11 @@ def _benchmark(
     manifest: bundles.Manifest,
     bundle: Contender,
     turns: Turns,
+    steal: float,
     outputs: dict[str, Array],
     untuned_ms: float | None,
 ) -> Benchmark:
-    own, predicted, accuracy = latency(turns.all_of(BUNDLE)), subject.latency_predicted_ms, None
+    own, predicted, accuracy = latency(turns.all_of(BUNDLE), steal), subject.latency_predicted_ms, None
     if subject.images is not None and subject.labels is not None:
         accuracy = float(np.mean(outputs[BUNDLE].argmax(axis=1) == subject.labels))
     return Benchmark(
@@ -264,6 +268,7 @@ def _benchmark(
         noise={
             **subject.noise,
             "spread_p90_p50": own.latency_p90_ms / own.latency_p50_ms,
+            "steal_while_timed": own.steal,
             "noisy": own.noisy,
         },
     )

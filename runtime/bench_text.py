@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dsl.suggest import counted
 from runtime.bench import BUNDLE
 from runtime.benchmark import Benchmark
 from runtime.text_table import table_lines
 
 HEADER = ("", "version", "median ms", "p10", "p90", "ratio", "differs", "load ms", "first ms", "memory MB")
+DISTURBED = "the machine was disturbed while it was timed: repeat it before quoting its times"
 MEANING = "ratio: how many times as long as the bundle, the median over the turns; differs: from its answers"
 
 
 def benchmark_lines(bench: Benchmark) -> Iterator[str]:
     """The benchmark for people, fastest first."""
-    threads = "1 thread" if bench.threads == 1 else f"{bench.threads} threads"
+    threads = counted(bench.threads, "thread")
     places = ", ".join(map(str, bench.cores))
-    busy = "; the machine was busy: p90 is far above the median" if bench.noise.get("noisy") else ""
-    yield f"{bench.network}: {threads}, pinned to {places}; {bench.runs} runs of the bundle{busy}"
+    busy = f"; {DISTURBED}" if bench.noise.get("noisy") else ""
+    yield f"{bench.network}: {threads}, pinned to {places}; {counted(bench.runs, 'run')} of the bundle{busy}"
     yield from table_lines(HEADER, [cells for _, cells in sorted(_rows(bench))], texts=(0, 1))
     if bench.peers:
         yield MEANING

@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from compiler.kernel import parse
 from runtime.files import FileProblem, read_json, write_json
+from runtime.noise import NOISY_SPREAD, NOISY_STEAL
 
 SCHEMA = "onepath.bench/1"
-NOISY_SPREAD = 1.25
-"""A series whose 90th percentile is more than this times its median is marked as noisy."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +70,18 @@ class Latency:
     latency_min_ms: float
     latency_p10_ms: float
     runs: int
+    steal: float = 0.0
 
     @property
     def noisy(self) -> bool:
-        """True where the spread is too great for the median to be trusted."""
-        return self.latency_p90_ms > NOISY_SPREAD * self.latency_p50_ms
+        """True where the spread or the stolen time is too great for the median to be trusted."""
+        return self.latency_p90_ms > NOISY_SPREAD * self.latency_p50_ms or self.steal > NOISY_STEAL
 
 
-def latency(times_ms: Sequence[float]) -> Latency:
-    """The summary of a series of times."""
+def latency(times_ms: Sequence[float], steal: float = 0.0) -> Latency:
+    """The summary of a series of times; `steal` is the share of the processor time that others took meanwhile."""
     p50, p90, p99, p10 = (round(float(np.percentile(times_ms, p)), 5) for p in (50, 90, 99, 10))
-    return Latency(p50, p90, p99, round(min(times_ms), 5), p10, len(times_ms))
+    return Latency(p50, p90, p99, round(min(times_ms), 5), p10, len(times_ms), round(steal, 4))
 
 
 @dataclass(frozen=True)

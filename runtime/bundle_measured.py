@@ -22,15 +22,16 @@ WAY_OUT = "delete it; the bundle itself does without"
 
 
 def write_measured(folder: Path, digest: str, threads: int, measured: Latency | Benchmark) -> Path:
-    """Keep the latency of the bundle in `folder` beside it, and on which processor that was.
+    """Keep the latency of the bundle in `folder` beside it, on which processor that was, and whether it was disturbed.
 
     Raises:
         FileProblem: the place cannot be written.
     """
     kept = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "runs")
     times = {name: value for name, value in asdict(measured).items() if name in kept}
+    noisy = measured.noisy if isinstance(measured, Latency) else bool(measured.noise.get("noisy"))
     here = {"processor": device.processor_name(), "threads": threads}
-    return write_json(folder / BENCHMARK, {"bundle": digest, **here, **times}, SCHEMA)
+    return write_json(folder / BENCHMARK, {"bundle": digest, **here, **times, "noisy": noisy}, SCHEMA)
 
 
 def parse_measured(data: bytes, digest: str, path: Path) -> Mapping[str, Any]:

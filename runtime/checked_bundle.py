@@ -28,6 +28,7 @@ from runtime.emulated import NotEmulated, emulated_answers, emulator_for
 from runtime.features import needed_flags
 from runtime.linker import link_for
 from runtime.measure import compile_cuda, compile_plan
+from runtime.noise import StealWatch
 from runtime.nvrtc import require as require_nvrtc
 from runtime.targets import cannot_run
 
@@ -155,8 +156,9 @@ def timed(bundle: Bundle) -> Latency:
     target, shape = bundle.manifest.target, bundle.manifest.input.shape
     place = {"threads": target.threads, "cores": cores(target.threads), "shape": shape}
     with Contender("bundle", {"kind": "bundle", "folder": str(bundle.folder.absolute()), **place}) as it:
-        typical_ms = float(np.median(it.run(WARM_UP_RUNS)))
-        return latency(it.run(int(min(MOST_RUNS, max(WARM_UP_RUNS, 1000 / typical_ms)))))
+        typical_ms, watch = float(np.median(it.run(WARM_UP_RUNS))), StealWatch()
+        times_ms = it.run(int(min(MOST_RUNS, max(WARM_UP_RUNS, 1000 / typical_ms))))
+        return latency(times_ms, watch.share)
 
 
 def answers(setup: Mapping[str, Any], shape: tuple[int, ...], threads: int, inputs: Array) -> Array:

@@ -14,12 +14,10 @@ import psutil
 
 from compiler.codegen.tvm_api import known_processors, system_processor
 from compiler.target import Target
+from dsl.suggest import counted
 from runtime.features import features_of
+from runtime.noise import NOISY_SPREAD, NOISY_STEAL, StealWatch
 
-NOISY_SPREAD = 1.25
-"""p90 / p50 of a known kernel beyond which a machine counts as noisy."""
-NOISY_STEAL = 0.05
-"""Share of the processor time taken by other virtual machines beyond which a machine counts as noisy."""
 DEFAULT_L1, DEFAULT_L2 = 32 * 1024, 512 * 1024
 
 _WATCHED = ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
@@ -67,7 +65,7 @@ def host(threads: int = 1, name: str = "host") -> Target:
     """
     available = len(cores())
     if threads > available:
-        raise ValueError(f"{threads} threads asked for, and this process has {available} cores")
+        raise ValueError(f"{threads} threads asked for, and this process has {counted(available, 'core')}")
     cpu, here, flags = system_processor(), triple(), cpu_flags()
     hidden = tuple(f"-{flag}" for flag in _WATCHED if flag not in flags) if here.startswith("x86_64") else ()
     return processor(cpu, here, threads=threads, name=name, features=hidden, caches=cache_sizes())
@@ -195,12 +193,9 @@ def description() -> dict[str, str | int]:
 
 def steal_share(seconds: float = 0.3) -> float:
     """The share of processor time that the hypervisor gave to others, watched for a moment."""
-    before = psutil.cpu_times()
+    watch = StealWatch()
     time.sleep(seconds)
-    after = psutil.cpu_times()
-    total = sum(after) - sum(before)
-    taken = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
-    return float(taken / total) if total > 0 else 0.0
+    return watch.share
 
 
 def load_average() -> float:

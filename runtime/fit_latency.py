@@ -21,6 +21,7 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.bench import cores as bench_cores
 from runtime.bench_contender import BenchProblem, Contender
+from runtime.budget import Budget
 from runtime.console import Progress, Silent
 from runtime.measure import compile_plan, random_weights
 from runtime.price_kernels import PASSES, CannotPrice
@@ -35,6 +36,8 @@ FEWEST_SAMPLES = 3
 """With fewer networks the two coefficients leave nothing to see an error in."""
 UNSEEN_ERROR = 0.25
 """The relative error that is stated then: a cautious assumption, not a measurement."""
+NETWORK_S = 2.0
+"""About how long a network of a fit takes besides its compilation: to be loaded and timed, once a round."""
 
 
 def spread_out(plans: Sequence[Plan], count: int = SAMPLES) -> list[Plan]:
@@ -53,6 +56,21 @@ def with_cuts(plans: Sequence[Plan]) -> list[Plan]:
     longest = max(plans, key=lambda plan: len(plan.calls))
     lengths = (max(1, len(longest.calls) * part // 3) for part in (1, 2))
     return distinct([*(_cut(longest, length) for length in lengths), *plans])
+
+
+def affordable(plans: Sequence[Plan], build_s: float, left_s: float, least: int) -> list[Plan]:
+    """The longest of the plans that there is time to compile and run, `least` at the least, in their order.
+
+    `build_s` is how long the compilation of a kernel takes.
+    """
+    ordered = sorted(range(len(plans)), key=lambda place: -len(plans[place].calls))
+    chosen: set[int] = set()
+    for place in ordered:
+        left_s -= build_s * len(plans[place].kernels) + NETWORK_S
+        if left_s < 0 and len(chosen) >= least:
+            break
+        chosen.add(place)
+    return [plan for place, plan in enumerate(plans) if place in chosen]
 
 
 def _cut(plan: Plan, length: int) -> Plan:
@@ -81,6 +99,7 @@ def fit(
     target: Target,
     workers: Workers,
     progress: Progress | None = None,
+    budget: Budget | None = None,
 ) -> Model:
     """The constant and the cost of a call, from networks measured whole.
 
@@ -89,7 +108,7 @@ def fit(
     """
     schedules = {signature: price.schedule for signature, price in prices.items()}
     try:
-        measured = measure_plans(plans, schedules, target, workers, progress)
+        measured = measure_plans(plans, schedules, target, workers, progress, budget)
     except (WorkerFailed, BenchProblem) as failure:
         raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
     samples = tuple(
@@ -127,9 +146,14 @@ def measure_plans(
     target: Target,
     workers: Workers,
     progress: Progress | None = None,
+    budget: Budget | None = None,
 ) -> list[float]:
-    """The p50 of each network in milliseconds, in the middle one of several rounds."""
-    return [median(times) for times in measure_rounds(plans, schedules, target, workers, progress)]
+    """The p50 of each network in milliseconds, in the middle one of several rounds.
+
+    Once the budget has ended no further round is begun.
+    """
+    rounds = measure_rounds(plans, schedules, target, workers, progress, budget=budget)
+    return [median(times) for times in rounds]
 
 
 def measure_rounds(
@@ -139,11 +163,13 @@ def measure_rounds(
     workers: Workers,
     progress: Progress | None = None,
     rounds: int = PASSES,
+    budget: Budget | None = None,
 ) -> list[list[float]]:
     """The p50 of each network in each round, in milliseconds, run as a bundle runs it.
 
     A round runs all networks one after another, each in a process of its own that is started for it: a process keeps
-    the speed that its pages give it, and a machine that is not alone is slower at times, and faster at others.
+    the speed that its pages give it, and a machine that is not alone is slower at times, and faster at others. Once
+    the budget has ended no further round is begun.
     """
     said = progress or Silent()
     with TemporaryDirectory(prefix="onepath-") as name:
@@ -156,6 +182,8 @@ def measure_rounds(
             said.update(index + 1, len(plans), kind="compiling sample networks")
         times: list[list[float]] = [[] for _ in plans]
         for number in range(rounds):
+            if number and budget is not None and budget.left_s < 0:
+                break
             for index, (path, plan) in enumerate(zip(paths, plans, strict=True)):
                 times[index].append(_p50_ms(path, plan, target))
                 said.update(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +16,15 @@ from compiler.codegen.onnx_reader import OnnxProblem
 from compiler.codegen.schedules.layout import LAYOUTS
 from compiler.codegen.to_onnx import model_bytes, to_onnx
 from compiler.ir.graph import Network
-from compiler.latency import LatencyTable
+from compiler.latency import LatencyTable, Prediction
 from compiler.passes.chains import chain_kernels
 from compiler.passes.fold import Array, for_inference
 from compiler.passes.fuse import Plan, fuse
 from compiler.target import Target
+from dsl.suggest import counted
+from runtime.bench_text import DISTURBED
+from runtime.benchmark import Latency
+from runtime.budget import Budget
 from runtime.build_folder import held_for_build, refuse_inside_bundle
 from runtime.bundle import Bundle, Manifest, Tensor
 from runtime.bundle_measured import write_measured
@@ -39,6 +43,7 @@ from runtime.checked_bundle import (
 )
 from runtime.console import Progress, Silent, announced
 from runtime.files import sha256_file, write_atomic
+from runtime.interrupted import told
 from runtime.latency_table import write_table
 from runtime.peers import onnxruntime
 from runtime.profiler import WINNER_TRIALS, profile
@@ -77,9 +82,9 @@ class BuiltModel:
     table: LatencyTable | None
 
     @property
-    def latency_predicted_ms(self) -> float | None:
+    def predicted(self) -> Prediction | None:
         """What the table predicts of the network."""
-        return None if self.table is None else self.table.predict_plan(self.plan).latency_ms
+        return None if self.table is None else self.table.predict_plan(self.plan)
 
 
 def read(path: Path, input_sizes: Sequence[int] | None = None) -> Model:
@@ -152,13 +157,17 @@ def built(
     refuse_inside_bundle(folder)
     with announced(said, "read"):
         model = read(path, input_sizes)
-        said.note(f"{len(model.plan.calls)} kernels, {len(model.plan.kernels)} of them different")
+        said.note(f"{counted(len(model.plan.calls), 'kernel')}, {len(model.plan.kernels)} of them different")
     with held_for_build(folder):
         table = None
         if tuning.trials != 0:
             with announced(said, "tune"):
                 table = tune_model(model, target, tuning.trials, tuning.budget_s, tuning.records, said)
-        with announced(said, "build"):
+        kept = "begins anew" if table is None else "goes on from what was measured, which is kept"
+        with (
+            told(lambda: f"nothing was built yet: the same command {kept}"),
+            announced(said, "build"),
+        ):
             return write(model, target, table, folder, said), model, table
 
 
@@ -170,10 +179,24 @@ def _write(
     bundle = write_checked(folder / "bundle", build, manifest, reference)
     note_built(bundle, progress)
     if table is not None and cannot_run(target) is None:
-        write_measured(bundle.folder, bundle.digest, target.threads, timed(bundle))
+        measured = timed(bundle)
+        path = write_measured(bundle.folder, bundle.digest, target.threads, measured)
+        bundle = replace(bundle, unlisted={**bundle.unlisted, path.name: path.read_bytes()})
+        progress.note(_told(table.predict_plan(model.plan), measured))
     write_others(folder, model, target, table)
     progress.note(f"{bundle.size_bytes / 2**20:.1f} MiB in {bundle.folder}")
     return bundle
+
+
+def _told(predicted: Prediction, measured: Latency) -> str:
+    """The predicted latency beside the measured one, in words."""
+    spread = "" if predicted.error_ms is None else f" ± {predicted.error_ms:.3g}"
+    runs = f"the median of {counted(measured.runs, 'run')}"
+    disturbed = f"; {DISTURBED}" if measured.noisy else ""
+    return (
+        f"predicted {predicted.latency_ms:.4g}{spread} ms, measured {measured.latency_p50_ms:.4g} ms ({runs})"
+        f"{disturbed}"
+    )
 
 
 def to_write(
@@ -211,7 +234,7 @@ def tune_model(
             target,
             database,
             sample_plans=[model.plan],
-            budget_s=budget_s,
+            budget=Budget(budget_s),
             trials=trials or WINNER_TRIALS,
             weights=Counter(call.kernel.signature for call in model.plan.calls),
             progress=progress,
@@ -283,8 +306,7 @@ def write_others(folder: Path, model: Model, target: Target, table: LatencyTable
 
 def answer(built: BuiltModel) -> dict[str, Any]:
     """What a build came to, for people and programs."""
-    manifest = built.bundle.manifest
-    predicted = built.latency_predicted_ms
+    manifest, measured = built.bundle.manifest, built.bundle.benchmark
     return {
         "bundle": str(built.bundle.folder),
         "bytes": built.bundle.size_bytes,
@@ -292,5 +314,16 @@ def answer(built: BuiltModel) -> dict[str, Any]:
         "threads": manifest.target.threads,
         "kernels": len(built.plan.kernels),
         **manifest.checked,
-        **({} if predicted is None else {"latency_predicted_ms": predicted}),
+        **latencies(built.predicted, measured),
     }
+
+
+def latencies(predicted: Prediction | None, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table predicts, with its error, and what `benchmark.json` says was measured; nothing where it is not."""
+    expected = (
+        {}
+        if predicted is None
+        else {"latency_predicted_ms": predicted.latency_ms, "latency_error_ms": predicted.error_ms}
+    )
+    found = {"latency_p50_ms": measured["latency_p50_ms"], "noisy": measured["noisy"]} if measured else {}
+    return {**expected, **found}

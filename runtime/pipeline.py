@@ -10,9 +10,11 @@ from importlib.metadata import version
 from compiler.ir.text import print_space
 from compiler.pricing import space_kernels
 from dsl.settings import TableEvaluator
+from dsl.suggest import counted
 from runtime.build_folder import refuse_inside_bundle
 from runtime.console import Silent, announced
 from runtime.files import folder_lock, write_atomic
+from runtime.interrupted import told
 from runtime.run_folder import digest
 from runtime.search_stage import ARCHITECTURE, check_sizes, needs_supernet, priced, search_options_of
 from runtime.stages import (
@@ -166,7 +168,8 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
     run.resume = run.folder.begin(stage.name, inputs) and not force
     run.anew = force
     began = time.monotonic()
-    with announced(run.progress, stage.name):
+    unfinished = f"{stage.name} was not finished; what is in {run.folder.path} is kept"
+    with told(lambda: f"{unfinished}, the same command goes on from it"), announced(run.progress, stage.name):
         outputs = _shared(run, stage) if stage.follow else stage.run(run)
     run.folder.finish(stage.name, inputs, outputs, time.monotonic() - began)
 
@@ -208,7 +211,7 @@ def _detail(run: Run, stage: str) -> str:
     experiment = run.experiment
     if stage == "profile":
         budget = experiment.search.profile_budget if experiment.search else None
-        return f"{len(space_kernels(experiment.flat, run.target))} kernels{_minutes(budget)}"
+        return f"{counted(len(space_kernels(experiment.flat, run.target)), 'kernel')}{_minutes(budget)}"
     if stage == "search" and experiment.search is not None:
         settings = experiment.search
         if not needs_supernet(run):
@@ -217,9 +220,9 @@ def _detail(run: Run, stage: str) -> str:
                 if isinstance(settings.evaluator, TableEvaluator)
                 else "judged by a function"
             )
-        return f"{settings.warmup} + {settings.epochs} epochs{_minutes(settings.budget)}"
+        return f"{settings.warmup} + {counted(settings.epochs, 'epoch')}{_minutes(settings.budget)}"
     if stage == "train" and experiment.train is not None:
-        return f"{experiment.train.epochs} epochs{_minutes(experiment.train.budget)}"
+        return f"{counted(experiment.train.epochs, 'epoch')}{_minutes(experiment.train.budget)}"
     if stage == "tune":
         return _minutes(winner_budget_s(run)).lstrip(", ")
     return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from compiler.codegen.schedules.template import packed_size
 from compiler.kernel import FP32_BYTES, parse
 from compiler.target import Target
+from dsl.suggest import counted
+from runtime.budget import Budget
 from runtime.console import Progress, Silent
 from runtime.footprint import FOOTPRINT_BYTES
 from runtime.price_log import Item, Price, PriceLog
@@ -34,6 +37,23 @@ class CannotPrice(Exception):
     """A kernel that can neither be built nor run; the message names it and says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Time:
+    """What pricing may take: what is left of `budget` once `builds_after` more kernels are built, each in `build_s`.
+
+    `build_s` is 0 where nothing was built yet that could tell.
+    """
+
+    budget: Budget
+    build_s: float = 0.0
+    builds_after: int = 0
+
+    @property
+    def left_s(self) -> float:
+        """The seconds left for pricing; infinite without a budget."""
+        return self.budget.left_s - self.build_s * self.builds_after
+
+
 def price(
     target: Target,
     workers: Workers,
@@ -41,20 +61,19 @@ def price(
     *,
     footprint_bytes: int = FOOTPRINT_BYTES,
     progress: Progress | None = None,
+    time: Time | None = None,
 ) -> dict[str, Price]:
     """Every kernel's time in company by the best schedule of the log; what it holds already is not measured again.
 
-    One run of a network touches `footprint_bytes`.
+    One run of a network touches `footprint_bytes`. Where the time is short, fewer schedules are priced, and in fewer
+    passes: one of each kernel in one pass at least.
 
     Raises:
         CannotPrice: a kernel that fails by itself, too.
         RecordsProblem: a price cannot be kept.
     """
-    items = list(log.items)
-    random.Random(0).shuffle(items)
-    count = max(1, round(len(items) / max(2, min(log.company, LARGEST_COMPANY))))
-    groups = [items[index::count] for index in range(count)]
-    groups = [group for group in groups if any(log.lacks(number, group) for number in range(PASSES))]
+    time = time or Time(Budget())
+    groups = _groups(log, time)
     requests = [_group_request(str(index), group, target) for index, group in enumerate(groups)]
     seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
     built: dict[int, Worker] = {}
@@ -68,14 +87,42 @@ def price(
             built[index] = worker
     for index, failure in failures.items():
         raise _culprit(groups[index], target, workers, failure)
+    pass_s = 0.0
     for number in range(PASSES):
+        if number and time.left_s < pass_s:
+            break
+        before_s = time.budget.spent_s
         for done, (index, worker) in enumerate(sorted(built.items()), 1):
             if log.lacks(number, groups[index]):
                 log.keep(number, _price_group(str(index), groups[index], worker, footprint_bytes))
+                time.budget.mark()
             said.update(number * len(built) + done, PASSES * len(built), kind="pricing groups of kernels")
+        pass_s = time.budget.spent_s - before_s
     for index, worker in built.items():
         worker.ask({"do": "forget", "name": str(index)})
     return log.chosen()
+
+
+def _groups(log: PriceLog, time: Time) -> list[list[Item]]:
+    """What is to be built and run together, in companies as large as a network's."""
+    items = _affordable(log, time)
+    random.Random(0).shuffle(items)
+    count = max(1, round(len(items) / max(2, min(log.company, LARGEST_COMPANY))))
+    groups = [items[index::count] for index in range(count)]
+    passes = PASSES if time.left_s > 0 else 1
+    return [group for group in groups if any(log.lacks(number, group) for number in range(passes))]
+
+
+def _affordable(log: PriceLog, time: Time) -> list[Item]:
+    """What there is time to build: the first schedule of each kernel at least, which is its fastest alone."""
+    lacking = [item for item in log.items if log.lacks(0, [item])]
+    if time.build_s * len(lacking) <= time.left_s:
+        return list(log.items)
+    firsts = {item[0]: item for item in reversed(log.items)}
+    others = [item for item in lacking if firsts[item[0]] != item]
+    spare_s = time.left_s - time.build_s * (len(lacking) - len(others))
+    dropped = set(others[int(max(0.0, spare_s) / time.build_s) if time.build_s else 0 :])
+    return [item for item in log.items if item not in dropped]
 
 
 def _group_request(name: str, group: Sequence[Item], target: Target) -> dict[str, object]:
@@ -120,4 +167,4 @@ def _culprit(group: Sequence[Item], target: Target, workers: Workers, failure: W
             workers.first.ask({"do": "forget", "name": "one"})
         except WorkerFailed as alone:
             return CannotPrice(f"kernel {item[0]} cannot be built: {alone.reason}")
-    return CannotPrice(f"{len(group)} kernels cannot be built together: {failure.reason}")
+    return CannotPrice(f"{counted(len(group), 'kernel')} cannot be built together: {failure.reason}")

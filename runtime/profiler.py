@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from statistics import mean
 
@@ -13,20 +12,23 @@ import msgspec
 
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import Kernel
-from compiler.latency import LatencyTable
+from compiler.latency import LatencyTable, Model
 from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
 from compiler.passes.fuse import Plan
 from compiler.pricing import Prices, sample_plan, space_kernels
 from compiler.target import Target
+from dsl.suggest import counted
+from runtime.budget import Budget
 from runtime.console import Progress, Silent
-from runtime.fit_latency import FEWEST_SAMPLES, distinct, fit, spread_out, with_cuts
+from runtime.fit_latency import FEWEST_SAMPLES, affordable, distinct, fit, spread_out, with_cuts
 from runtime.footprint import FOOTPRINT_BYTES, footprint
+from runtime.interrupted import told
 from runtime.measure import probe_noise
-from runtime.price_kernels import price
-from runtime.price_log import PriceLog, keep_networks, unmeasured
+from runtime.price_kernels import Time, price
+from runtime.price_log import Price, PriceLog, keep_networks, unmeasured
 from runtime.recorded_table import chosen_prices, digest, entry_of, table_from_records
-from runtime.records import Records, best_of, key_of, seconds_spent
+from runtime.records import Records, best_of, key_of
 from runtime.shortlist import shortlists
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Workers
@@ -35,6 +37,10 @@ TUNING_SHARE = 0.7
 """The part of a budget that is for tuning; the rest prices the kernels and fits the model."""
 WINNER_TRIALS = 40
 """Schedules tried of each kernel of the network that is built, unless more is asked for."""
+OVERRUN = 1.1
+"""A budget that is overrun by more than this is said to be too short."""
+LARGE_ERROR = 0.3
+"""A model whose relative error is larger warns: more than is assumed where nothing is known."""
 DRAWN = 200
 """Random networks that say how often a network of the space runs each kernel."""
 
@@ -44,17 +50,16 @@ def profile_space(
     target: Target,
     *,
     records: Path | str | None = None,
-    budget_s: float | None = None,
+    budget: Budget | None = None,
     trials: int | None = None,
     progress: Progress | None = None,
     seed: int = 0,
     fresh: bool = False,
-    begun: datetime | None = None,
 ) -> LatencyTable:
     """The latency table of all kernels of a flattened space.
 
     `records` is the database to keep measurements in (the user's own, if None). With `fresh`, prices that it
-    holds are measured anew. What was spent on tuning since `begun` is part of the budget.
+    holds are measured anew.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -70,12 +75,11 @@ def profile_space(
             target,
             database,
             sample_plans=spread_out(drawn),
-            budget_s=budget_s,
+            budget=budget,
             trials=trials or TRIALS,
             weights=weights,
             progress=progress,
             fresh=fresh,
-            begun=begun,
         )
 
 
@@ -95,62 +99,108 @@ def profile(
     records: Records,
     *,
     sample_plans: Sequence[Plan],
-    budget_s: float | None = None,
+    budget: Budget | None = None,
     trials: int = TRIALS,
     weights: Mapping[str, float] | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
-    begun: datetime | None = None,
 ) -> LatencyTable:
-    """Tune what is missing, price every kernel, fit the model on the sample networks.
+    """Tune what is missing, price every kernel, fit the model on the sample networks, all within the budget.
 
-    Where the budget ends early, kernels that were not tried are priced with their default schedules. All that
-    is measured goes into the records at once, and nothing that they hold is measured again, but prices and
-    networks are with `fresh`. What was spent on tuning since `begun` is part of the budget. The table is what
+    Where it is short, kernels that were not tried are priced with their default schedules, each kernel once, and
+    the model rests on one network; where even that is longer, it is said. All that is measured goes into the records
+    at once, and nothing that they hold is measured again, but prices and networks are with `fresh`. The table is what
     `table_from_records` reads from the records.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
         RecordsProblem: the database cannot be used.
     """
-    said = progress or Silent()
-    with Workers(target.threads) as workers:
+    said, budget = progress or Silent(), budget or Budget()
+    longest = max((len(plan.kernels) for plan in sample_plans), default=0)
+    with told(lambda: kept_of(records)), Workers(target.threads) as workers:
         noise = probe_noise(target, workers.first)
         if noise.noisy:
             said.note(f"the machine is busy (spread {noise.spread:.2f}, stolen time {noise.steal:.0%})")
-        tuning_s = None if budget_s is None else TUNING_SHARE * budget_s
-        tuning_s = _left(tuning_s, kernels, target, records, begun)
         touched = round(mean(map(footprint, sample_plans))) if sample_plans else FOOTPRINT_BYTES
-        tune(
+        tuned = tune(
             kernels,
             target,
             records,
             trials=trials,
-            budget_s=tuning_s,
+            budget=budget,
+            share=TUNING_SHARE,
+            builds_after=len(kernels) + longest,
             weights=weights,
             progress=said,
             workers=workers,
             footprint_bytes=touched,
         )
         wanted = shortlists(kernels, target, usable(records, kernels, key_of(target)))
-        said.note(f"pricing {len(kernels)} kernels, {sum(map(len, wanted.values()))} schedules")
+        schedules = counted(sum(map(len, wanted.values())), "schedule")
+        said.note(f"pricing {counted(len(kernels), 'kernel')}, {schedules}")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
         log = PriceLog(records, target, wanted, company, noise, fresh=fresh)
-        prices = price(target, workers, log, footprint_bytes=touched, progress=said)
-        schedules = {name: price.schedule for name, price in prices.items()}
-        medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
-        built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
-        networks = with_cuts(distinct(built))
-        plans = networks if fresh else unmeasured(records, target, networks, schedules)
-        samples = fit(plans, prices, target, workers, said).samples if plans else ()
-        keep_networks(records, target, plans, schedules, samples)
+        time = Time(budget, tuned.build_each_s, longest)
+        prices = price(target, workers, log, footprint_bytes=touched, progress=said, time=time)
+        _measure_networks(sample_plans, prices, target, workers, records, time, fresh, said)
     table = table_from_records(kernels, target, records)
-    if len(table.model.samples) < FEWEST_SAMPLES:
-        said.note(
-            f"the latency model rests on {len(table.model.samples)} networks: "
-            f"an error of {table.model.error:.0%} is assumed"
-        )
+    _note_model(table.model, said)
+    note_overrun(budget, said)
     return table
+
+
+def _measure_networks(
+    sample_plans: Sequence[Plan],
+    prices: Mapping[str, Price],
+    target: Target,
+    workers: Workers,
+    records: Records,
+    time: Time,
+    fresh: bool,
+    said: Progress,
+) -> None:
+    """Measure sample networks whole, as many as there is time for, and keep them; one is needed at least."""
+    schedules = {name: price.schedule for name, price in prices.items()}
+    medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
+    built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
+    networks = with_cuts(distinct(built))
+    plans = networks if fresh else unmeasured(records, target, networks, schedules)
+    least = 1 if len(plans) == len(networks) else 0
+    plans = affordable(plans, time.build_s, time.budget.left_s, least)
+    samples = fit(plans, prices, target, workers, said, time.budget).samples if plans else ()
+    keep_networks(records, target, plans, schedules, samples)
+    time.budget.mark()
+
+
+def _note_model(model: Model, said: Progress) -> None:
+    """Say where the model's error is assumed, or so large that predictions are of little use."""
+    if len(model.samples) < FEWEST_SAMPLES:
+        networks = counted(len(model.samples), "network")
+        said.note(f"the latency model rests on {networks}: an error of {model.error:.0%} is assumed")
+    if model.error > LARGE_ERROR:
+        said.note(
+            f"predictions are off by {model.error:.0%} on networks that were measured whole: the machine was "
+            "disturbed, or the budget too short; trust what is measured of the bundle, and measure anew on a quiet "
+            "machine (`onepath profile --restart`; of an .onnx file `onepath build` with another --records)"
+        )
+
+
+def note_overrun(budget: Budget, said: Progress) -> None:
+    """Say that a budget was too short for what must be measured at least."""
+    if budget.seconds is not None and budget.spent_s > OVERRUN * budget.seconds:
+        said.note(
+            f"took {budget.spent_s:.1f} s, and the budget is {budget.seconds:g} s: to build and run each kernel once, "
+            "and one network, cannot take less here"
+        )
+
+
+def kept_of(records: Records) -> str:
+    """What an interrupt leaves of the measurements of this run."""
+    if not records.written:
+        return "nothing was measured yet by this run: the same command begins anew"
+    kept = f"{counted(records.written, 'measurement')} of this run {'is' if records.written == 1 else 'are'} kept"
+    return f"{kept} in {records.path}, the same command goes on from there"
 
 
 def tune_network(
@@ -159,29 +209,33 @@ def tune_network(
     target: Target,
     *,
     records: Path | str | None = None,
-    budget_s: float | None = None,
+    budget: Budget | None = None,
     trials: int | None = None,
     progress: Progress | None = None,
-    begun: datetime | None = None,
 ) -> LatencyTable:
     """Tune the kernels of one network further; its own latency table, with the model of the space's.
 
-    Kernels whose schedule stays keep the price of `table`, those that changed are priced anew. What was spent
-    since `begun` is part of the budget.
+    Kernels whose schedule stays keep the price of `table`, those that changed are priced anew, all within the budget
+    where it is long enough to price each once.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
         RecordsProblem: the database cannot be used.
     """
     counts = Counter(call.kernel.signature for call in plan.calls)
-    kernels = chain_kernels(plan, target)
-    with Records(records) as database, Workers(target.threads) as workers:
-        tune(
+    kernels, budget, said = chain_kernels(plan, target), budget or Budget(), progress or Silent()
+    with (
+        Records(records) as database,
+        told(lambda: kept_of(database)),
+        Workers(target.threads) as workers,
+    ):
+        tuned = tune(
             kernels,
             target,
             database,
             trials=trials or WINNER_TRIALS,
-            budget_s=_left(budget_s, kernels, target, database, begun),
+            budget=budget,
+            builds_after=len(kernels),
             weights=counts,
             footprint_bytes=footprint(plan),
             progress=progress,
@@ -191,7 +245,9 @@ def tune_network(
         noise = probe_noise(target, workers.first)
         wanted = shortlists(kernels, target, rows)
         log = PriceLog(database, target, wanted, len(plan.kernels), noise)
-        price(target, workers, log, footprint_bytes=footprint(plan))
+        time = Time(budget, tuned.build_each_s)
+        price(target, workers, log, footprint_bytes=footprint(plan), progress=said, time=time)
+        note_overrun(budget, said)
         prices = chosen_prices(database.prices(kernels, key_of(target)), wanted)
     measured = best_of(rows)
     entries = {name: entry_of(price, measured) for name, price in prices.items()}
@@ -205,14 +261,3 @@ def tune_network(
     return msgspec.structs.replace(table, entries=entries | kept, records=digest(new, base=table.records))
 
 
-def _left(
-    budget_s: float | None,
-    kernels: Mapping[str, Kernel],
-    target: Target,
-    records: Records,
-    begun: datetime | None,
-) -> float | None:
-    """What is left of a budget for tuning, of which some was spent by runs that were interrupted."""
-    if budget_s is None or begun is None:
-        return budget_s
-    return max(0.0, budget_s - seconds_spent(records.rows(kernels, key_of(target)), begun))

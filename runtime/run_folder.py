@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +65,27 @@ class RunFolder:
         path = self.path / "stages" / f"{stage}.begun"
         same = path.is_file() and path.read_text(encoding="utf-8", errors="replace") == inputs
         if not same:
+            self._close_accounts(stage)
             write_atomic(path, inputs)
         return same
 
-    def begun(self, stage: str) -> datetime:
-        """When a stage that was begun was first begun from its present inputs."""
-        return datetime.fromtimestamp((self.path / "stages" / f"{stage}.begun").stat().st_mtime, UTC)
+    def account(self, stage: str, part: str = "", *, resume: bool = True) -> Path:
+        """The file that says what a part of a stage spent of its budget; without `resume`, nothing yet."""
+        path = self.path / "stages" / f"{stage}{f'.{part}' if part else ''}.spent"
+        if not resume:
+            path.unlink(missing_ok=True)
+        return path
+
+    def _close_accounts(self, stage: str) -> None:
+        for path in (self.path / "stages").glob(f"{stage}.*spent"):
+            path.unlink(missing_ok=True)
 
     def finish(self, stage: str, inputs: str, outputs: Iterable[str], seconds: float) -> None:
         """Record that a stage is done; `outputs` are files below the folder."""
         hashes = {name: sha256_file(self.path / name) for name in outputs}
         payload = {"inputs": inputs, "outputs": hashes, "seconds": round(seconds, 3)}
         write_json(self._state(stage), payload, SCHEMA)
+        self._close_accounts(stage)
         (self.path / "stages" / f"{stage}.begun").unlink(missing_ok=True)
 
     def seconds(self) -> dict[str, float]:

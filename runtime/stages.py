@@ -241,20 +241,22 @@ def _profile_inputs(run: Run) -> Any:
 
 def _profile(run: Run) -> tuple[str, ...]:
     """A latency table of each target; the budget is for each of them."""
+    from runtime.budget import Budget
     from runtime.latency_table import write_table
     from runtime.profiler import profile_space
 
     search = run.experiment.search
+    seconds = search.profile_budget if search else None
     for settings, target in targets_here(run):
+        account = run.folder.account("profile", settings.name, resume=run.resume)
         table = profile_space(
             run.experiment.flat,
             target,
             records=run.records,
-            budget_s=search.profile_budget if search else None,
+            budget=Budget(seconds, account),
             trials=settings.trials,
             progress=run.progress,
             fresh=run.anew,
-            begun=run.folder.begun("profile") if run.resume else None,
         )
         write_table(run.folder / run.prices_file(settings), table)
     return tuple(run.prices_file(settings) for settings in profiled(run))
@@ -365,6 +367,7 @@ def winner_budget_s(run: Run) -> float:
 
 
 def _tune(run: Run) -> tuple[str, ...]:
+    from runtime.budget import Budget
     from runtime.latency_table import write_table
     from runtime.profiler import tune_network
 
@@ -374,10 +377,9 @@ def _tune(run: Run) -> tuple[str, ...]:
         run.table(run.table_file),
         run.target,
         records=run.records,
-        budget_s=winner_budget_s(run),
+        budget=Budget(winner_budget_s(run), run.folder.account("tune", resume=run.resume)),
         trials=run.experiment.target.trials,
         progress=run.progress,
-        begun=run.folder.begun("tune") if run.resume else None,
     )
     write_table(run.folder / run.tuning_file, table)
     return (run.tuning_file,)

@@ -11,7 +11,7 @@ from compiler.target import Target
 from runtime.assemble import to_write as run_to_write
 from runtime.console import Progress, announced
 from runtime.files import folder_lock
-from runtime.model_build import Model, Tuning, built, to_write, write_others
+from runtime.model_build import Model, Tuning, built, latencies, to_write, write_others
 from runtime.pipeline import run_until
 from runtime.stages import Run
 from runtime.standalone import refuse_without_form, write_standalone
@@ -50,8 +50,8 @@ def build_standalone_model(
 
 def answer_model(made: Standalone, model: Model, table: LatencyTable | None) -> dict[str, Any]:
     """What a model's build came to, for people and programs."""
-    predicted = {} if table is None else {"latency_predicted_ms": table.predict_plan(model.plan).latency_ms}
-    return {**made.describe(), "kernels": len(model.plan.kernels), **predicted}
+    predicted = None if table is None else table.predict_plan(model.plan)
+    return {**made.describe(), "kernels": len(model.plan.kernels), **latencies(predicted, {})}
 
 
 def build_standalone_run(run: Run, name: str) -> Standalone | None:

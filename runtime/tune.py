@@ -18,6 +18,8 @@ from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
+from dsl.suggest import counted
+from runtime.budget import Budget
 from runtime.console import Progress, Silent
 from runtime.footprint import FOOTPRINT_BYTES
 from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of, writer_of
@@ -51,6 +53,7 @@ def usable(records: Records, signatures: Iterable[str], key: Key) -> list[Record
 class Tuned:
     """What tuning gave: the fastest record of each kernel, counts of this run, and its seconds.
 
+    Of `seconds`, `built` candidates were built for `build_s`, by all workers at once, and run for `run_s`.
     `complete` is False where the budget ended before all trials were done.
     """
 
@@ -59,6 +62,14 @@ class Tuned:
     failed: int
     seconds: float
     complete: bool
+    build_s: float = 0.0
+    run_s: float = 0.0
+    built: int = 0
+
+    @property
+    def build_each_s(self) -> float:
+        """How long building a kernel takes, on all workers at once; 0 where none was built."""
+        return self.build_s / self.built if self.built else 0.0
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -110,13 +121,17 @@ def tune(
     records: Records,
     *,
     trials: int = TRIALS,
-    budget_s: float | None = None,
+    budget: Budget | None = None,
+    share: float = 1.0,
+    builds_after: int = 0,
     weights: Mapping[str, float] | None = None,
     footprint_bytes: int = FOOTPRINT_BYTES,
     progress: Progress | None = None,
     workers: Workers | None = None,
 ) -> Tuned:
-    """Try up to `trials` schedules of each kernel, for at most about `budget_s` seconds.
+    """Try up to `trials` schedules of each kernel, until about `share` of what is left of the budget is spent.
+
+    It ends sooner where what follows needs more: as long as building `builds_after` kernels takes.
 
     What the records hold already is not measured again and counts as tried, except schedules that ended
     the worker or ran out of time: a busy machine does that too, so they get a second chance. `weights`
@@ -124,7 +139,7 @@ def tune(
     the next begins, so an interrupt loses nothing.
 
     Raises:
-        NothingMeasured: no kernel has a valid measurement, old or new.
+        NothingMeasured: no kernel has a valid measurement, old or new, although the budget allowed for one.
         Unsupported: a kernel that no template writes.
     """
     with ExitStack() as stack:
@@ -135,7 +150,9 @@ def tune(
             trials,
             weights or {},
             footprint_bytes // 64,
-            budget_s,
+            budget or Budget(),
+            share,
+            builds_after,
             progress or Silent(),
         )
         if run.tasks and run.left:
@@ -154,16 +171,22 @@ class _Run:
     trials: int
     weights: Mapping[str, float]
     lines: int
-    budget_s: float | None
+    budget: Budget
+    share: float
+    builds_after: int
     progress: Progress
     workers: Workers | None = None
     tasks: list[_Task] = field(default_factory=list)
     done: int = 0
+    built: int = 0
     failed: int = 0
     first_failure: str = ""
+    build_s: float = 0.0
+    run_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.begin = time.monotonic()
+        self.last_s = 0.0 if self.budget.seconds is None else (1 - self.share) * self.budget.left_s
         self.key = key_of(self.target)
         held = usable(self.records, self.kernels, self.key)
         best, neighbours = best_of(held), Neighbours(self.records, self.key)
@@ -196,18 +219,35 @@ class _Run:
         return sum(len(task.waiting) for task in self.tasks if task.open)
 
     @property
+    def left_s(self) -> float:
+        """The seconds that are left for tuning: of the budget, without what is for what follows."""
+        after_s = self.builds_after * self.build_s / self.built if self.built else 0.0
+        return self.budget.left_s - max(self.last_s, after_s)
+
+    @property
     def over(self) -> bool:
         """Whether the budget has ended."""
-        return self.budget_s is not None and self.seconds > self.budget_s
+        return self.left_s < 0
 
     def rounds(self) -> None:
         """Build and measure until nothing is left or the budget ends."""
-        assert self.workers is not None
         while not self.over:
-            batch = self._batch(BUILDS_PER_ROUND * len(self.workers.all))
+            batch = self._batch(self._size())
             if not batch:
                 return
             self._round(batch)
+
+    def _size(self) -> int:
+        """The candidates of a round: as many as are worth it, fewer where less time is left.
+
+        The first round is of one a worker, so that there soon is a record to go on from.
+        """
+        assert self.workers is not None
+        most = BUILDS_PER_ROUND * len(self.workers.all)
+        if not self.done:
+            return min(most, len(self.workers.all))
+        each_s = (self.build_s + self.run_s) / self.done
+        return max(1, int(min(most, self.left_s / max(each_s, 1e-6))))
 
     def _batch(self, size: int) -> list[_Trial]:
         """The most urgent trials."""
@@ -224,6 +264,7 @@ class _Run:
 
     def _round(self, batch: Sequence[_Trial]) -> None:
         assert self.workers is not None
+        begin = time.monotonic()
         requests = [self._build(str(index), trial) for index, trial in enumerate(batch)]
         built: list[tuple[int, Worker, int]] = []
         for index, worker, answer in self.workers.each(requests, BUILD_S):
@@ -231,6 +272,8 @@ class _Run:
                 self._fail(batch[index], answer)
             else:
                 built.append((index, worker, worker.generation))
+        self.build_s += time.monotonic() - begin
+        self.built += len(batch)
         unmeasured: list[int] = []
         measured = 0
         for index, worker, generation in built:
@@ -258,9 +301,12 @@ class _Run:
         }
         if trial.task.best_ns < float("inf"):
             request["limit_ns"] = int(HOPELESS * trial.task.best_ns) + 2000
+        begin = time.monotonic()
         try:
             rows = worker.ask(request, MEASURE_S)["times"]
+            self.run_s += time.monotonic() - begin
         except WorkerFailed as failure:
+            self.run_s += time.monotonic() - begin
             self._fail(trial, failure)
             if failure.died:
                 return
@@ -282,12 +328,13 @@ class _Run:
 
     def _keep(self, trial: _Trial, record: Record) -> None:
         self.records.add(record)
+        self.budget.mark()
         task = trial.task
         self.done += 1
         task.count(record.median_ns)
         best = f"{task.best_ns / 1e3:.4g} us" if task.best_ns < float("inf") else "nothing yet"
         failed = f", {self.failed} failed" if self.failed else ""
-        left_s = None if self.budget_s is None else self.budget_s - self.seconds
+        left_s = None if self.budget.seconds is None else self.left_s
         text = f"{best}{failed}  {task.signature}"
         self.progress.update(self.done, self.done + self.left, text, kind="tuning", at_most_s=left_s)
 
@@ -295,10 +342,21 @@ class _Run:
         """The best of all records.
 
         Raises:
-            NothingMeasured: there is none.
+            NothingMeasured: there is none although the budget allowed for some.
         """
         best = best_of(usable(self.records, self.kernels, self.key))
-        if self.kernels and not best:
-            reason = self.first_failure or "the budget ended before the first measurement"
-            raise NothingMeasured(f"no schedule of {len(self.kernels)} kernels could be measured: {reason}")
-        return Tuned(best, self.done, self.failed, self.seconds, self.left == 0)
+        if self.kernels and not best and (self.first_failure or not self.over):
+            reason = self.first_failure or "every candidate failed before"
+            raise NothingMeasured(
+                f"no schedule of {counted(len(self.kernels), 'kernel')} could be measured: {reason}"
+            )
+        return Tuned(
+            best,
+            self.done,
+            self.failed,
+            self.seconds,
+            self.left == 0,
+            self.build_s,
+            self.run_s,
+            self.built,
+        )

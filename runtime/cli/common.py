@@ -114,8 +114,8 @@ def reported() -> Iterator[None]:
         raise
     except Exception as problem:
         fail(f"a defect of Onepath: {type(problem).__name__}: {problem}; please report {_traceback_file()}")
-    except KeyboardInterrupt:
-        print("onepath: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"onepath: interrupted{f'; {stop}' if stop.args else ''}", file=sys.stderr)
         raise typer.Exit(130) from None
 
 

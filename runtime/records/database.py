@@ -19,6 +19,8 @@ from runtime.records.schema import transaction
 from runtime.records.tables import MEASUREMENT, NETWORK, PRICE, TABLES, Row, Table
 from runtime.user_folders import data_folder
 
+SAID = 3
+"""How many of SQLite's own findings a message quotes."""
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; its own message about a damaged schema may be no UTF-8."""
 
@@ -39,7 +41,7 @@ def default_path() -> Path:
 
 
 class Records:
-    """An open database; use it in `with`.
+    """An open database; use it in `with`. `written` counts the rows that were written to it since.
 
     Raises:
         RecordsProblem: the file is no records database, is of another version, or cannot be opened.
@@ -48,6 +50,7 @@ class Records:
     def __init__(self, path: Path | str | None = None) -> None:
         self.path = Path(path) if path is not None else default_path()
         self.damaged: list[str] = []
+        self.written = 0
         with self._reported():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = connect(self.path)
@@ -99,6 +102,7 @@ class Records:
         rows = [table.row(value) for value in values]
         with self._reported(), transaction(self._connection):
             self._connection.executemany(table.insertion, rows)
+        self.written += len(rows)
 
     def take(self, records: Iterable[Record]) -> Taken:
         """Keep records from elsewhere where they are new or newer than what is here: all of those, or none."""
@@ -145,7 +149,7 @@ class Records:
         query = f"{table.selection}{condition} ORDER BY {', '.join(table.identity)}"
         found = self._connection.execute(query, given).fetchall()
         values = [table.read(row) for row in found]
-        names = [_name(table, row) for row, value in zip(found, values, strict=True) if value is None]
+        names = [row_name(table, row) for row, value in zip(found, values, strict=True) if value is None]
         return [value for value in values if value is not None], names
 
     def signatures(self, key: Key) -> list[str]:
@@ -161,21 +165,31 @@ class Records:
             return [str(name) for (name,) in rows]
 
     def check(self) -> list[str]:
-        """What is damaged: SQLite's own findings, then each row whose hash does not fit, and of which kind it is.
+        """What is damaged: the file's pages, then each row whose hash does not fit, and of which kind it is.
 
         Empty if all is well.
         """
-        try:
-            findings = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(20)")]
-        except _FAILURES as problem:
-            findings = [str(problem)]
-        findings = [finding for finding in findings if finding != "ok"]
+        findings = self._structure()
         for table in TABLES:
             try:
                 findings += [f"{table.what}: {name}" for name in self._sorted_out(table)[1]]
             except _FAILURES as problem:
                 findings.append(f"{table.what}: the rows cannot all be read ({problem})")
         return findings
+
+    def _structure(self) -> list[str]:
+        """What SQLite itself finds wrong with the pages, as one finding."""
+        try:
+            rows = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(20)")]
+        except _FAILURES as problem:
+            rows = [str(problem)]
+        said = [" ".join(line.split()) for row in rows for line in row.splitlines()]
+        said = [line for line in said if line and line != "ok" and not line.startswith("*** in database")]
+        if not said:
+            return []
+        more = f"; and {len(said) - SAID} more" if len(said) > SAID else ""
+        words = "; ".join(said[:SAID])
+        return [f"file: pages were overwritten or are missing, and rows with them (SQLite: {words}{more})"]
 
 
 def _verdict(record: Record, held: Record | None) -> str:
@@ -198,7 +212,7 @@ def _condition(signatures: Iterable[str] | None, key: Key | None) -> tuple[str, 
     return (" WHERE " + " AND ".join(parts) if parts else ""), tuple(given)
 
 
-def _name(table: Table[Any], row: Iterable[object]) -> str:
+def row_name(table: Table[Any], row: Iterable[object]) -> str:
     """A damaged row in a few words: as much of what it was of as can be read."""
     _, _, _, *rest = map(str, row)
     return " ".join(shown(text) for text in rest[: max(2, len(table.identity) - 3)])

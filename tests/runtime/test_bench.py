@@ -28,6 +28,7 @@ from runtime.benchmark import (
     with_stages,
     write_benchmark,
 )
+from runtime.bundle_measured import write_measured
 from runtime.files import FileProblem
 
 QUICK = Timing(warmup=3, runs=20, seconds=0.05, turn_s=0.005)
@@ -74,7 +75,7 @@ def test_a_bundle_is_measured_beside_its_peers(folder: Path, tmp_path: Path) -> 
     assert result.peers["onnxruntime"].configuration["threads"] == 1
     assert {"apache-tvm", "onnxruntime", "onepath"} <= result.versions.keys()
     assert 5 < result.memory_mb < 120, "its own memory, not that of the process which started it"
-    assert result.noise.keys() == {"load", "spread_p90_p50", "noisy"}
+    assert result.noise.keys() == {"load", "spread_p90_p50", "steal_while_timed", "noisy"}
     staged = with_stages(result, {"bench": 1.5})
     assert read_benchmark(write_benchmark(tmp_path / "bench.json", staged)) == staged
 
@@ -198,6 +199,19 @@ def test_the_table_has_the_fastest_first_and_says_who_is_missing() -> None:
         "left out: ncnn: not installed: pip install ncnn",
         "left out: iree ended with code 1: no",
     ]
+
+
+def test_a_disturbed_measurement_is_marked(tmp_path: Path) -> None:
+    quiet, spread, stolen = latency([1.0] * 9), latency([1.0] * 8 + [9.0] * 2), latency([1.0] * 9, 0.06)
+    assert [each.noisy for each in (quiet, spread, stolen)] == [False, True, True]
+    kept = [write_measured(tmp_path, "d", 1, each).read_text() for each in (quiet, spread, stolen)]
+    assert ['"noisy": true' in text for text in kept] == [False, True, True]
+    noisy = Benchmark("tiny", 1, 4.0, 4.4, 4.8, 3.9, 1, 1.5, 3.0, 60.0, cores=(1,), noise={"noisy": True})
+    assert '"noisy": true' in write_measured(tmp_path, "d", 1, noisy).read_text()
+    assert next(benchmark_lines(noisy)) == (
+        "tiny: 1 thread, pinned to 1; 1 run of the bundle; the machine was disturbed while it was timed: repeat it "
+        "before quoting its times"
+    )
 
 
 def test_errors_are_relative_to_the_largest_score() -> None:

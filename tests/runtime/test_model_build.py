@@ -20,7 +20,7 @@ from runtime.bundle_diff import differences
 from runtime.bundle_trust import standing
 from runtime.checked_bundle import WrongAnswers
 from runtime.files import FileProblem, folder_lock
-from runtime.model_build import build_model, read, reference_of
+from runtime.model_build import answer, build_model, read, reference_of
 from runtime.peers import onnxruntime
 from tests.compiler.codegen.light_models import light_model
 
@@ -93,12 +93,16 @@ def test_a_tuned_bundle_has_a_table_and_records(tmp_path: Path) -> None:
         records=tmp_path / "records.db",
     )
     assert built.table is not None
-    assert built.latency_predicted_ms > 0
+    assert built.predicted.latency_ms > built.predicted.error_ms > 0
     assert set(built.plan.kernels) <= set(built.table.entries)
     assert json.loads((out / "tuning" / "host.json").read_text())["schema"] == "onepath.latency/1"
     assert (tmp_path / "records.db").exists()
     predicted, measured = built.bundle.manifest.benchmark, verify(out / "bundle").benchmark
-    assert predicted["latency_predicted_ms"] == built.latency_predicted_ms
+    assert predicted["latency_predicted_ms"] == built.predicted.latency_ms
+    told = answer(built)
+    assert told["latency_predicted_ms"] == built.predicted.latency_ms
+    assert told["latency_error_ms"] == built.predicted.error_ms
+    assert (told["latency_p50_ms"], told["noisy"]) == (measured["latency_p50_ms"], measured["noisy"])
     assert 0 < measured["latency_p50_ms"] <= measured["latency_p90_ms"] <= measured["latency_p99_ms"]
     assert standing(built.bundle) == "built here"
 

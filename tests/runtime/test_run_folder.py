@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from runtime.run_folder import RunFolder, digest
@@ -37,11 +36,19 @@ def test_a_damaged_state_is_no_state(tmp_path: Path) -> None:
     assert folder.record("work") is None
 
 
-def test_a_stage_that_goes_on_keeps_when_it_was_begun(tmp_path: Path) -> None:
-    folder, begun = RunFolder(tmp_path), tmp_path / "stages/work.begun"
+def test_a_stage_that_goes_on_keeps_the_account_of_its_budget(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
     assert not folder.begin("work", "inputs")
-    os.utime(begun, (1000, 1000))
+    account = folder.account("work", "host")
+    account.write_text("3.0")
     assert folder.begin("work", "inputs")
-    assert folder.begun("work").timestamp() == 1000
-    assert not folder.begin("work", "other inputs")
-    assert folder.begun("work").timestamp() > 1000
+    assert folder.account("work", "host") == account
+    assert account.exists()
+    assert not folder.account("work", "host", resume=False).exists()
+    for end in (
+        lambda: folder.begin("work", "other inputs"),
+        lambda: folder.finish("work", "inputs", [], 1.0),
+    ):
+        account.write_text("3.0")
+        end()
+        assert not account.exists()

@@ -16,6 +16,7 @@ from compiler.codegen.schedules.template import packed_size
 from compiler.latency import Sample
 from compiler.target import Target
 from runtime import device, fit_latency, measure, price_kernels, tune
+from runtime.budget import Budget
 from runtime.files import FileProblem
 from runtime.fit_latency import UNSEEN_ERROR, fit_samples, spread_out, with_cuts
 from runtime.latency_table import read_table, write_table
@@ -123,7 +124,7 @@ def test_a_kernel_that_gains_no_more_is_left_alone(
 def test_a_budget_is_kept(target: Target, workers: Workers, tmp_path: Path) -> None:
     with Records(tmp_path / "r.sqlite") as records:
         begin = time.monotonic()
-        result = tune.tune(mobile(1).kernels, target, records, trials=500, budget_s=2, workers=workers)
+        result = tune.tune(mobile(1).kernels, target, records, trials=500, budget=Budget(2), workers=workers)
         assert not result.complete
         assert time.monotonic() - begin < 20
         assert len(records.rows()) == result.measured

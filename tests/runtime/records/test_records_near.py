@@ -12,6 +12,7 @@ from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.target import Target
 from runtime import tune
+from runtime.budget import Budget
 from runtime.console import Silent
 from runtime.records import FAILED, Key, Neighbours, Record, Records, key_of
 from runtime.records.near import DEFAULTS
@@ -38,7 +39,7 @@ def measured(kernel: Kernel, ranked: Iterable[Schedule], key: Key | None = None)
 
 def tasks(kernel: Kernel, records: Records, trials: int) -> list[Schedule]:
     """What the tuner would try of a kernel, in this order."""
-    run = tune._Run({kernel.signature: kernel}, TARGET, records, trials, {}, 0, None, Silent())
+    run = tune._Run({kernel.signature: kernel}, TARGET, records, trials, {}, 0, Budget(), 1.0, 0, Silent())
     return run.tasks[0].waiting
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
+from compiler.latency import Model, Sample
 from compiler.target import Target
 from runtime import profiler
+from runtime.budget import Budget
+from runtime.console import Silent
 from runtime.device import Noise, host
-from runtime.price_kernels import PASSES, price
+from runtime.fit_latency import affordable
+from runtime.price_kernels import PASSES, Time, price
 from runtime.price_log import Price, PriceLog
-from runtime.profiler import _left, profile
+from runtime.profiler import profile
 from runtime.recorded_table import MissingPrices, table_from_records
 from runtime.records import NetworkRecord, PriceRecord, Record, Records, key_of
 from tests.compiler.codegen.plans import mobile
@@ -144,6 +147,17 @@ def test_the_digest_is_of_the_prices_and_networks_that_the_table_stands_on(
     assert len(set(seen)) == 3
 
 
+class Said(Silent):
+    """Progress whose notes are kept."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep it."""
+        self.notes.append(text)
+
+
 class Machine:
     """Workers whose kernels take as many microseconds as there were measurements, until they are interrupted."""
 
@@ -220,13 +234,81 @@ def test_a_profile_is_the_view_and_measures_nothing_twice(
     assert profile(KERNELS, target, records, sample_plans=PLANS, trials=1) == table
 
 
-def test_a_budget_that_was_spent_is_not_spent_again(records: Records, target: Target) -> None:
-    name, begun = next(iter(KERNELS)), datetime(2026, 1, 1, tzinfo=UTC)
-    schedules = pools(target)[name]
-    records.add_all(
-        Record(name, key_of(target), schedule, (5,), measured=(begun + timedelta(seconds=second)).isoformat())
-        for schedule, second in zip(schedules, (4, 7), strict=True)
-    )
-    left = [_left(budget, KERNELS, target, records, begun) for budget in (60.0, 5.0, None)]
-    assert left == [53.0, 0.0, None]
-    assert _left(60.0, KERNELS, target, records, None) == 60.0
+class Clock:
+    """A clock that goes on by a second whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_pricing_keeps_to_its_time_and_prices_each_kernel_once(records: Records, target: Target) -> None:
+    schedules = {name: list(pool) for name, pool in pools(target).items()}
+    machine = Machine(-1)
+    log = PriceLog(records, target, schedules, 4, QUIET)
+    price(target, machine, log, time=Time(Budget(0.0), 1.0))  # type: ignore[arg-type]
+    held = records.prices()
+    assert {row.signature: row.schedule for row in held} == {name: own[0] for name, own in schedules.items()}
+    assert len(held) == len(schedules), "one schedule of each, in one pass"
+    again = Machine(0)
+    price(target, again, PriceLog(records, target, schedules, 4, QUIET), time=Time(Budget(0.0), 1.0))  # type: ignore[arg-type]
+    price(target, Machine(-1), PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
+    assert len(records.prices()) == PASSES * 2 * len(schedules), "the rest, once there is time"
+
+
+def test_as_many_schedules_are_priced_as_there_is_time_to_build(records: Records, target: Target) -> None:
+    schedules = {name: list(pool) for name, pool in pools(target).items()}
+    count = len(schedules)
+    budget = Budget(count + 3.5 + 2, clock=lambda: 0.0)
+    price(target, Machine(-1), PriceLog(records, target, schedules, 4, QUIET), time=Time(budget, 1.0, 2))  # type: ignore[arg-type]
+    assert len({(row.signature, row.schedule) for row in records.prices()}) == count + 3
+
+
+def test_a_pass_that_would_not_end_in_time_is_not_begun(records: Records, target: Target) -> None:
+    schedules = {name: [pool[0]] for name, pool in pools(target).items()}
+    machine = Machine(-1)
+    log, budget = PriceLog(records, target, schedules, 4, QUIET), Budget(9.0, clock=Clock())
+    price(target, machine, log, time=Time(budget))  # type: ignore[arg-type]
+    assert {row.context for row in records.prices()} < {f"company, pass {number}" for number in (1, 2, 3)}
+
+
+def test_networks_are_measured_as_time_allows_the_longest_first() -> None:
+    assert affordable(PLANS, 1.0, float("inf"), 1) == PLANS
+    longest = PLANS[-1]
+    assert affordable(PLANS, 1.0, len(longest.kernels) + 1.5, 1) == [longest]
+    assert affordable(PLANS, 1.0, -1.0, 1) == [longest]
+    assert affordable(PLANS, 1.0, -1.0, 0) == []
+
+
+@pytest.mark.parametrize(("error", "warns"), [(0.67, True), (0.3, False)])
+def test_a_model_that_is_far_off_is_said_with_the_way_out(error: float, warns: bool) -> None:
+    said = Said()
+    profiler._note_model(Model(0.0, 0.0, error, (Sample(1, 1.0, 1.0),) * 3), said)
+    assert [note.partition(" on ")[0] for note in said.notes] == ["predictions are off by 67%"] * warns
+    assert all("`onepath profile --restart`" in note for note in said.notes)
+
+
+def test_an_interrupted_profile_says_what_is_kept(
+    records: Records, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*given: object) -> Noise:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(profiler, "Workers", lambda threads: nullcontext(Machine(0)))
+    monkeypatch.setattr(profiler, "probe_noise", stop)
+    with pytest.raises(KeyboardInterrupt, match="nothing was measured yet by this run"):
+        profile(KERNELS, target, records, sample_plans=PLANS)
+
+
+def test_a_budget_too_short_is_said_and_what_must_be_is_measured(
+    records: Records, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = Said()
+    table = profile(KERNELS, target, records, sample_plans=PLANS, budget=Budget(0.1), trials=9, progress=said)
+    assert set(table.entries) == set(KERNELS)
+    assert len(table.model.samples) == 1
+    assert len(records.rows()) <= 1
+    assert any("and the budget is 0.1 s: to build and run each kernel once" in note for note in said.notes)
