@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dsl.suggest import counted
 from runtime.cli.common import (
     NO,
     Answer,
@@ -21,13 +23,15 @@ from runtime.cli.common import (
 from runtime.cli.record_rows import fields, selected
 
 if TYPE_CHECKING:
-    from runtime.records import Salvaged
+    from runtime.records import Losses, Salvaged
 
 app = typer.Typer(
     help="The tuning records: every measurement of a kernel, and packs of them for others.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+NAMED = 20
+"""How many damaged rows an answer names."""
 Database = Annotated[Path | None, typer.Option("--records", help="the database; default one per user")]
 ForTarget = Annotated[
     str | None, typer.Option("--target", help="only of targets with this LLVM processor, as `znver5`")
@@ -75,7 +79,7 @@ def export(
         typer.echo("onepath: no record is what you asked for; nothing was written", err=True)
         raise typer.Exit(NO)
     write_atomic(out, write_pack(rows, note))
-    _answer(form, f"{_count(len(rows), 'record')} in {pack}", {"pack": str(pack), "records": len(rows)})
+    _answer(form, f"{counted(len(rows), 'record')} in {pack}", {"pack": str(pack), "records": len(rows)})
 
 
 @command
@@ -98,7 +102,7 @@ def import_(pack: Pack, records: Database = None, form: AnswerFormat = Answer.TE
         taken = database.take(rows)
     usable = sum(row.key.processor == fingerprint() for row in rows)
     text = (
-        f"{_count(len(rows), 'record')}: {taken.new} new, {taken.newer} newer than yours, {taken.same} the same,"
+        f"{counted(len(rows), 'record')}: {taken.new} new, {taken.newer} newer than yours, {taken.same} the same,"
         f" {taken.older} older than yours and left out; {usable} of this processor"
     )
     _answer(form, text, {"records": len(rows), **asdict(taken), "of_this_processor": usable})
@@ -125,7 +129,7 @@ def merge(
     if best is not None:
         rows = fastest(rows, best)
     write_atomic(real, write_pack(rows))
-    _answer(form, f"{_count(len(rows), 'record')} in {out}", {"pack": str(out), "records": len(rows)})
+    _answer(form, f"{counted(len(rows), 'record')} in {out}", {"pack": str(out), "records": len(rows)})
 
 
 @command
@@ -155,13 +159,13 @@ def list_(
             row = fields(record)
             print(
                 f"{row['median_ms']:10.4f} ms  {record.signature}\n{'':15}{row['processor']}, {row['cpu']},"
-                f" {_count(row['threads'], 'thread')}; {row['origin']}"
+                f" {counted(row['threads'], 'thread')}; {row['origin']}"
             )
         kernels = len({(record.key, record.signature) for record in rows})
-        print(f"{_count(len(rows), 'record')} of {_count(kernels, 'kernel')}")
+        print(f"{counted(len(rows), 'record')} of {counted(kernels, 'kernel')}")
     if damaged:
         typer.echo(
-            f"onepath: {_count(damaged, 'damaged record')} left out: `onepath records check`", err=True
+            f"onepath: {counted(damaged, 'damaged record')} left out: `onepath records check`", err=True
         )
 
 
@@ -191,6 +195,8 @@ def salvage(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
 
     Example: onepath records salvage
     """
+    from dataclasses import asdict
+
     from runtime.records import salvage as keep_whole
 
     path = _existing(records)
@@ -204,6 +210,8 @@ def salvage(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
             "database": str(path),
             "kept": None if saved is None else saved.kept,
             "lost": None if saved is None else saved.lost,
+            "damaged": None if saved is None else saved.damaged,
+            "lost_besides": None if saved is None else asdict(saved.besides),
             "aside": None if saved is None else str(saved.aside),
         },
     )
@@ -211,13 +219,25 @@ def salvage(records: Database = None, form: AnswerFormat = Answer.TEXT) -> None:
 
 def _salvaged(path: Path, saved: Salvaged) -> str:
     kept, lost = (
-        ", ".join(_count(count, what) for what, count in counts.items())
+        ", ".join(counted(count, what) for what, count in counts.items())
         for counts in (saved.kept, saved.lost)
     )
-    return (
-        f"kept in {path}: {kept}\nlost, as far as can be made out: {lost}\n"
-        f"the damaged file is now {saved.aside}"
-    )
+    names = [f"  {name}" for name in saved.damaged[:NAMED]]
+    if len(saved.damaged) > NAMED:
+        names.append(f"  and {len(saved.damaged) - NAMED} more")
+    lines = [f"kept in {path}: {kept}", f"lost: {lost}", *names, *_besides(saved.besides)]
+    return "\n".join([*lines, f"the damaged file is now {saved.aside}"])
+
+
+def _besides(lost: Losses) -> Iterator[str]:
+    """What was lost and has no name, a line each."""
+    if lost.rows:
+        yield f"lost besides: {counted(lost.rows, 'row')} that cannot be made out"
+    if lost.pages:
+        about = f", about {lost.rows_on_pages:,} as the others are filled" if lost.rows_on_pages else ""
+        yield f"lost besides: an unknown number of rows{about}, on {counted(lost.pages, 'page')} that are gone"
+    if not lost.known:
+        yield "what else was lost nobody can tell: the beginning of the file is damaged"
 
 
 @command
@@ -265,7 +285,7 @@ def table(
         print(document, end="")
     else:
         write_atomic(real, document)
-        print(f"{_count(len(found.entries), 'kernel')} in {out}")
+        print(f"{counted(len(found.entries), 'kernel')} in {out}")
 
 
 def _answer(form: Answer, text: str, payload: dict[str, Any]) -> None:
@@ -273,10 +293,6 @@ def _answer(form: Answer, text: str, payload: dict[str, Any]) -> None:
         write_json(payload)
     else:
         print(text)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _existing(path: Path | None) -> Path:

@@ -9,6 +9,7 @@ and named, and what is whole is kept.
 from runtime.records.bounds import writer_of
 from runtime.records.connection import files_of
 from runtime.records.database import Records, Taken, default_path
+from runtime.records.losses import Losses
 from runtime.records.near import Neighbours
 from runtime.records.pack import PACK_FILE, load_pack, merge, read_pack, write_pack
 from runtime.records.problems import DamagedRecords, RecordsProblem
@@ -23,7 +24,6 @@ from runtime.records.record import (
     best_of,
     fastest,
     key_of,
-    seconds_spent,
 )
 from runtime.records.salvage import Salvaged, salvage
 
@@ -38,7 +38,6 @@ __all__ = [
     "key_of",
     "best_of",
     "fastest",
-    "seconds_spent",
     "Records",
     "Taken",
     "default_path",
@@ -50,6 +49,7 @@ __all__ = [
     "read_pack",
     "load_pack",
     "merge",
+    "Losses",
     "Salvaged",
     "salvage",
     "Neighbours",

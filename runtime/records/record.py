@@ -18,8 +18,6 @@ from runtime.device import fingerprint
 
 FAILED, DIED = "failed: ", "died: "
 """How the status of a schedule begins that cannot be used; one whose worker died or was late is tried once more."""
-PAUSE_S = 10.0
-"""Longer than a tuner builds between two records: in a longer gap none ran."""
 COMPANY = "company"
 """The context of a price that was taken in the company of other kernels."""
 
@@ -157,14 +155,6 @@ def newest(records: Iterable[Record]) -> list[Record]:
         if held is None or record.recency > held.recency:
             found[record.identity] = record
     return sorted(found.values(), key=lambda record: (*_place(record), record.schedule.text))
-
-
-def seconds_spent(records: Iterable[Record], begun: datetime) -> float:
-    """How long was measured here since a moment: the time up to each record, no gap counted beyond `PAUSE_S`."""
-    moments = sorted(record.recency[0] for record in records if not record.origin)
-    later = [moment for moment in moments if moment >= begun]
-    gaps = ((after - before).total_seconds() for before, after in zip([begun, *later], later, strict=False))
-    return sum(min(gap, PAUSE_S) for gap in gaps)
 
 
 def _place(record: Record) -> tuple[str, str, str, str]:

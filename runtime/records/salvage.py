@@ -17,7 +17,8 @@ from typing import Any
 
 from runtime.records import pages
 from runtime.records.connection import LOG, MEMORY
-from runtime.records.database import Records
+from runtime.records.database import Records, row_name
+from runtime.records.losses import Losses, losses
 from runtime.records.problems import RecordsProblem, problem_of
 from runtime.records.record import newest
 from runtime.records.schema import OLD_LENGTH, NotReadable, check_own, from_first
@@ -31,15 +32,20 @@ _NETWORK_HASH = re.compile(r"[0-9a-f]{32}")
 """What stands in the fourth column of a network: of a record it is a kernel."""
 
 
+_Damaged = tuple[Table[Any], Sequence[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Salvaged:
     """What became of the rows, by their kind ("record", "price", "network"), and where the old file is now.
 
-    `lost` counts the damaged rows that can still be made out; of what is gone altogether nobody can tell.
+    `lost` counts the damaged rows that can still be made out, which `damaged` names; `besides` is what cannot.
     """
 
     kept: Mapping[str, int]
     lost: Mapping[str, int]
+    damaged: tuple[str, ...]
+    besides: Losses
     aside: Path
 
 
@@ -65,7 +71,8 @@ def salvage(path: Path | str, judged: os.stat_result | None = None) -> Salvaged:
             log = _beside(path, LOG)
             # Read through the file that is locked: to open it once more and close it would end the lock.
             content = file.read()
-            kept, lost = _copy(content, log.read_bytes() if log.exists() else b"", fresh)
+            images = pages.images_of(content, log.read_bytes() if log.exists() else b"")
+            kept, damaged = _copy(images, fresh)
             if not any(kept.values()) and (foreign or not content.startswith(_MAGIC)):
                 raise RecordsProblem(
                     f"{path}: this is no records database, and no record can be made out in it"
@@ -77,7 +84,10 @@ def salvage(path: Path | str, judged: os.stat_result | None = None) -> Salvaged:
     finally:
         for suffix in ("", LOG, MEMORY):
             _beside(fresh, suffix).unlink(missing_ok=True)
-    return Salvaged(kept, lost, aside)
+    names = tuple(sorted(f"{table.what}: {row_name(table, row)}" for table, row in damaged))
+    counts = Counter(table.what for table, _ in damaged)
+    lost = {table.what: counts[table.what] for table in TABLES}
+    return Salvaged(kept, lost, names, losses(images), aside)
 
 
 def _is_foreign(path: Path) -> bool:
@@ -108,9 +118,9 @@ def _check_same(path: Path, descriptor: int, judged: os.stat_result | None) -> N
         raise RecordsProblem(f"{path}: another process has replaced the records meanwhile; check them again")
 
 
-def _copy(content: bytes, log: bytes, fresh: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Write the whole rows of a damaged file and its log into a new database; how many are kept and lost."""
-    found = list(pages.rows(content, log))
+def _copy(images: pages.Images, fresh: Path) -> tuple[dict[str, int], list[_Damaged]]:
+    """Write the whole rows of a damaged file and its log into a new database; how many are kept, and the others."""
+    found = list(images.every_row())
     current = [*found, *(row for old in found if (row := from_first(old)) is not None)]
     with Records(fresh) as database:
         database.add_all(newest(_whole(MEASUREMENT, current)))
@@ -125,16 +135,15 @@ def _whole(table: Table[Row], rows: Sequence[Sequence[str]]) -> list[Row]:
     return [value for row in rows if (value := table.read(row)) is not None]
 
 
-def _lost(found: Sequence[Sequence[str]], current: Sequence[Sequence[str]]) -> dict[str, int]:
-    """The damaged rows of each kind that no whole row stands for."""
+def _lost(found: Sequence[Sequence[str]], current: Sequence[Sequence[str]]) -> list[_Damaged]:
+    """The damaged rows that no whole row stands for, each once, with their tables."""
     whole = {_identity(table, row) for row in current for table in TABLES if table.read(row) is not None}
     damaged = {
-        _identity(table, row)
+        _identity(table, row): (table, row)
         for row in found
         if (table := _table_of(row)) is not None and table.read(row) is None and from_first(row) is None
     }
-    counts = Counter(what for what, *_ in damaged - whole)
-    return {table.what: counts[table.what] for table in TABLES}
+    return [damaged[identity] for identity in damaged.keys() - whole]
 
 
 def _identity(table: Table[Any], row: Sequence[str]) -> tuple[str, ...]:

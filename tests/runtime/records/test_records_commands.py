@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,8 @@ def test_damage_is_found_and_saved(mine: Path) -> None:
         "database": str(mine),
         "kept": None,
         "lost": None,
+        "damaged": None,
+        "lost_besides": None,
         "aside": None,
     }
     spoil(mine, relu(16))
@@ -149,6 +152,8 @@ def test_damage_is_found_and_saved(mine: Path) -> None:
     saved = answer("salvage", "--records", mine)
     assert saved["kept"] == {"record": 4, "price": 0, "network": 0}
     assert saved["lost"] == {"record": 3, "price": 0, "network": 0}
+    assert saved["lost_besides"] == {"rows": 0, "pages": 0, "rows_on_pages": 0, "known": True}
+    assert len(saved["damaged"]) == 3
     assert Path(str(saved["aside"])).is_file()
     assert call("check", "--records", mine).exit_code == 0
 
@@ -228,5 +233,31 @@ def test_a_salvage_says_what_became_of_each_kind(mine: Path) -> None:
     spoil(mine, relu(16))
     lines = call("salvage", "--records", mine).stdout.splitlines()
     assert lines[0] == f"kept in {mine}: 4 records, 0 prices, 0 networks"
-    assert lines[1] == "lost, as far as can be made out: 3 records, 0 prices, 0 networks"
-    assert lines[2].startswith(f"the damaged file is now {mine}.damaged-")
+    assert lines[1] == "lost: 3 records, 0 prices, 0 networks"
+    assert all(line.startswith(f"  record: {relu(16)} ") for line in lines[2:5])
+    assert lines[5].startswith(f"the damaged file is now {mine}.damaged-")
+
+
+def test_a_salvage_of_a_file_that_was_cut_says_what_nobody_can_tell(mine: Path) -> None:
+    with Records(mine) as records:
+        records.add_all(record(relu(size), vectors) for size in range(1, 60) for vectors in (1, 2))
+        whole = len(records.rows())
+    content = mine.read_bytes()
+    mine.write_bytes(content[: len(content) // 2 // 4096 * 4096])
+    text = call("salvage", "--records", mine).stdout
+    kept = int(re.search(r": (\d+) records,", text)[1])  # type: ignore[index]
+    rows, pages = map(int, re.search(r"rows, about (\d+) .*, on (\d+) pages that are gone", text).groups())  # type: ignore[union-attr]
+    assert 0 < kept < whole
+    assert 0.5 < rows / (whole - kept) < 2
+    assert pages >= len(content) // 2 // 4096
+
+
+def test_a_check_has_words_around_what_sqlite_says(mine: Path) -> None:
+    with Records(mine) as records:
+        records.add_all(record(relu(size)) for size in range(1, 60))
+    content = bytearray(mine.read_bytes())
+    content[-3 * 4096 : -2 * 4096] = b"\xff" * 4096
+    mine.write_bytes(content)
+    lines = call("check", "--records", mine).stdout.splitlines()
+    assert lines[0].startswith("file: pages were overwritten or are missing, and rows with them (SQLite: ")
+    assert not any("***" in line or "main" in line for line in lines)

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,9 +20,7 @@ from runtime.records import (
     Taken,
     best_of,
     fastest,
-    seconds_spent,
 )
-from runtime.records.record import PAUSE_S
 from runtime.records.salvage import salvage
 from runtime.records.schema import VERSION
 from tests.runtime.records.rows import ELSEWHERE, KEY, of_first_version, record, relu, spoil
@@ -61,18 +58,6 @@ def test_failures_are_kept_and_never_best(tmp_path: Path) -> None:
         record(vectors=2, times=(1,)),
         record(key=ELSEWHERE),
     ]
-
-
-def test_the_time_spent_is_that_between_records_measured_here() -> None:
-    begun = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-    moments = [-500, 3, 4, 4, 9, 900, 902]
-    rows = [
-        replace(record(vectors=index), measured=(begun + timedelta(seconds=moment)).isoformat())
-        for index, moment in enumerate(moments)
-    ]
-    imported = replace(rows[0], measured=(begun + timedelta(seconds=500)).isoformat(), origin="theirs")
-    assert seconds_spent([*rows, imported], begun) == 3 + 1 + 0 + 5 + PAUSE_S + 2
-    assert seconds_spent([], begun) == 0
 
 
 def test_the_newer_of_two_measurements_stays(tmp_path: Path) -> None:

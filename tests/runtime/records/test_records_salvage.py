@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import struct
 from pathlib import Path
 
 import pytest
 
 from compiler.codegen.schedules.template import Schedule
 from runtime.records import NetworkRecord, PriceRecord, Records, RecordsProblem, connection, salvage
-from runtime.records.pages import PAGE_BYTES
+from runtime.records.losses import Losses, losses
+from runtime.records.pages import PAGE_BYTES, images_of
 from runtime.records.schema import check_version
 from tests.runtime.records.rows import KEY, of_first_version, record, relu, spoil
 
@@ -44,6 +46,57 @@ def test_what_was_kept_and_lost_is_counted_by_kind(torn: Path) -> None:
         assert records.check() == []
         assert records.prices() == sorted(PRICES[:2], key=lambda each: each.signature)
         assert len(records.networks()) == 2
+
+
+def test_what_was_lost_is_named(torn: Path) -> None:
+    saved = salvage(torn)
+    assert [name.partition(":")[0] for name in saved.damaged] == ["network", "network", "price", "record"]
+    assert saved.damaged[2] == f"price: {relu(32)} {SCHEDULE.text} company"
+    assert (saved.besides.rows, saved.besides.pages, saved.besides.known) == (0, 0, True)
+
+
+def test_a_row_with_bytes_that_are_no_text_is_named(torn: Path) -> None:
+    torn.write_bytes(torn.read_bytes().replace(relu(8).encode(), b"\xff" + relu(8).encode()[1:]))
+    saved = salvage(torn)
+    assert saved.lost["record"] == 2
+    assert any(relu(8)[1:] in name for name in saved.damaged)
+
+
+def test_a_row_that_cannot_be_made_out_is_counted(torn: Path) -> None:
+    content = bytearray(torn.read_bytes())
+    root = images_of(bytes(content)).roots()["measurement"]
+    start = (root - 1) * PAGE_BYTES
+    (cell,) = struct.unpack_from(">H", content, start + 8)
+    content[start + cell] = 0  # the length of the row
+    torn.write_bytes(content)
+    saved = salvage(torn)
+    assert (saved.kept["record"] + saved.lost["record"], saved.besides.rows) == (1, 1)
+
+
+def test_the_rows_of_an_overwritten_page_are_estimated_by_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    with Records(path) as records:
+        records.add_all(record(relu(size), vectors) for size in range(1, 80) for vectors in (1, 2))
+        whole = len(records.rows())
+    content = bytearray(path.read_bytes())
+    images = images_of(bytes(content))
+    assert losses(images) == Losses(0, 0, 0, True)
+    (root,) = {images.roots()["measurement"]}
+    first = images.children(root)[1]
+    held, _ = images.counted(images.latest[first])
+    content[(first - 1) * PAGE_BYTES : first * PAGE_BYTES] = b"\xff" * PAGE_BYTES
+    path.write_bytes(content)
+    saved = salvage(path)
+    assert saved.kept["record"] == whole - held
+    assert saved.besides.pages == 1
+    assert 0.5 < saved.besides.rows_on_pages / held < 2
+
+
+def test_without_the_beginning_of_a_file_what_was_lost_is_not_known(torn: Path) -> None:
+    content = bytearray(torn.read_bytes())
+    content[:PAGE_BYTES] = b"\xff" * PAGE_BYTES
+    torn.write_bytes(content)
+    assert not salvage(torn).besides.known
 
 
 def test_a_damaged_row_of_the_first_version_is_lost_once(tmp_path: Path) -> None:
