@@ -235,6 +235,7 @@ def tune_network(
             database,
             trials=trials or WINNER_TRIALS,
             budget=budget,
+            share=TUNING_SHARE,
             builds_after=len(kernels),
             weights=counts,
             footprint_bytes=footprint(plan),
