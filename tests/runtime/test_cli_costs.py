@@ -88,11 +88,11 @@ def test_a_measured_table_gives_an_error_bar(file: Path, tmp_path: Path) -> None
     path = write_table(tmp_path / "laptop.json", table)
     answer = json.loads(call("cost", file, "--table", path, "--format", "json").stdout)
     names = ("min", "max", "expected")
-    assert [answer[f"latency_{name}_ms"] for name in names] == [2.0, 3.0, 2.5]
-    assert [answer[f"latency_{name}_error_ms"] for name in names] == pytest.approx([0.2, 0.3, 0.25])
+    assert [answer[f"latency_{name}_ms"] for name in names] == [4.0, 5.0, 4.5]
+    assert [answer[f"latency_{name}_error_ms"] for name in names] == pytest.approx([0.4, 0.5, 0.45])
     assert call("cost", file, "--table", path).stdout.splitlines()[2:] == [
-        "latency              2.0000 ± 0.2000 to 3.0000 ± 0.3000 ms, predicted for laptop",
-        "expected             2.5000 ± 0.2500 ms where all candidates are as likely as each other",
+        "latency              4.0000 ± 0.4000 to 5.0000 ± 0.5000 ms, predicted for laptop",
+        "expected             4.5000 ± 0.4500 ms where all candidates are as likely as each other",
     ]
 
 

@@ -376,7 +376,7 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
         from_onnx(to_onnx(network, parameters))
     parameters[second].flat[0] = np.inf
     with pytest.raises(
-        OnnxProblem, match="NaN or infinite, and 1 other parameter has some; did the training"
+        OnnxProblem, match=r"infinite, and (1 other parameter has|\d other parameters have) some; did"
     ):
         from_onnx(to_onnx(network, parameters))
 
