@@ -260,5 +260,3 @@ def tune_network(
     }
     new = [price for name, price in prices.items() if name not in kept]
     return msgspec.structs.replace(table, entries=entries | kept, records=digest(new, base=table.records))
-
-
