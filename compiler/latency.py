@@ -28,7 +28,7 @@ class TableProblem(ValueError):
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kernel: its median time, the spread p90 / p50 of its runs, and the schedule it was timed with.
+    """One kernel: the median of means of its times, p90 over that, and the schedule it was timed with.
 
     `tuned` says that several schedules were tried; otherwise it is the default schedule of ours.
     """

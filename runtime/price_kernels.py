@@ -9,20 +9,23 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
 from compiler.codegen.schedules.template import packed_size
+from compiler.footprint import FOOTPRINT_BYTES
 from compiler.kernel import FP32_BYTES, parse
 from compiler.target import Target
 from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
-from runtime.footprint import FOOTPRINT_BYTES
 from runtime.price_log import Item, Price, PriceLog
 from runtime.workers import Worker, WorkerFailed, Workers
 
+METHOD = "median of means, company and memory"
+"""What a price is; tables of another method are made anew."""
 PASSES = 3
 """How often each schedule is priced, with all others in between; the middle one counts."""
 BLOCK_NS, FEWEST_BLOCKS = 200_000, 15
@@ -131,8 +134,7 @@ def _group_request(name: str, group: Sequence[Item], target: Target) -> dict[str
 
 
 def _price_group(name: str, group: Sequence[Item], worker: Worker, footprint_bytes: int) -> dict[Item, Price]:
-    own = FP32_BYTES * sum(packed_size(parse(signature)) for signature, _ in group)
-    lines = max(0, footprint_bytes - own) // (LINE_BYTES * len(group))
+    lines = max(0, footprint_bytes - _touched(group)) // (LINE_BYTES * len(group))
     request = {"do": "measure", "name": name, "lines": lines, "milliseconds": COMPANY_MS, "most": MOST_ROWS}
     try:
         rows = np.array(worker.ask(request)["times"], dtype=np.float64)
@@ -145,6 +147,13 @@ def _price_group(name: str, group: Sequence[Item], worker: Worker, footprint_byt
         item: Price(item[1], middle, float(late) / max(middle, 1.0))
         for item, middle, late in zip(group, middles, slow, strict=True)
     }
+
+
+def _touched(group: Sequence[Item]) -> int:
+    """Bytes that one turn of a group touches: all constants, and the largest inputs and output, which all share."""
+    kernels = [parse(signature) for signature, _ in group]
+    values = max(sum(map(prod, (*kernel.inputs, kernel.output))) for kernel in kernels)
+    return FP32_BYTES * (sum(map(packed_size, kernels)) + values)
 
 
 def median_of_means(times: npt.NDArray[np.float64]) -> float:

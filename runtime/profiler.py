@@ -10,6 +10,7 @@ from statistics import mean
 
 import msgspec
 
+from compiler.footprint import FOOTPRINT_BYTES, footprint
 from compiler.ir.graph import SpaceGraph
 from compiler.kernel import Kernel
 from compiler.latency import LatencyTable, Model
@@ -22,7 +23,6 @@ from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
 from runtime.fit_latency import FEWEST_SAMPLES, affordable, distinct, fit, spread_out, with_cuts
-from runtime.footprint import FOOTPRINT_BYTES, footprint
 from runtime.interrupted import told
 from runtime.measure import probe_noise
 from runtime.price_kernels import Time, price

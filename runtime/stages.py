@@ -232,11 +232,13 @@ def targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
 
 
 def _profile_inputs(run: Run) -> Any:
+    from runtime.price_kernels import METHOD
+
     search = run.experiment.search
     budget, here = search.profile_budget if search else None, targets_here(run)
     kernels = [sorted(space_kernels(run.experiment.flat, target)) for _, target in here]
     keys = [[target.key, settings.trials] for settings, target in here]
-    return [kernels, keys, budget, version("apache-tvm")]
+    return [kernels, keys, budget, version("apache-tvm"), METHOD]
 
 
 def _profile(run: Run) -> tuple[str, ...]:

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
+from compiler.footprint import FOOTPRINT_BYTES
 from compiler.kernel import Kernel
 from compiler.target import Target
 from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
-from runtime.footprint import FOOTPRINT_BYTES
 from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of, writer_of
 from runtime.workers import Worker, WorkerFailed, Workers
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from compiler.codegen.schedules import default_schedules
 from compiler.codegen.schedules.template import Schedule
+from compiler.footprint import footprint
 from compiler.kernel import Kernel, Step
 from compiler.latency import LatencyTable
 from compiler.passes.fuse import Plan
@@ -18,7 +19,6 @@ from dsl.suggest import counted
 from runtime import device
 from runtime.bundle_runner.pinning import kept_to
 from runtime.console import Progress, Silent
-from runtime.footprint import footprint
 from runtime.kernel_bench.elsewhere import LayerTimes
 from runtime.kernel_bench.layers import PROGRAMS, NoLayers, layer_times
 from runtime.kernel_bench.limits import Limits, measure_limits

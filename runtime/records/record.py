@@ -68,7 +68,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class PriceRecord:
-    """The price of a schedule: its median time in nanoseconds among others, and the spread p90 / p50.
+    """The price of a schedule: the median of means of its times in nanoseconds among others, and p90 over that.
 
     `context` says among what; `company` is how many kernels a network had that it was priced for. `load`,
     `steal` and `noise` are the machine's load average, stolen time and spread of a known kernel then.

@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 
 from compiler.codegen.schedules.template import read_schedule
 from runtime.records.record import text_hash
-from runtime.records.tables import DEFINITIONS, MEASUREMENT
+from runtime.records.tables import DEFINITIONS, MEASUREMENT, NETWORK, PRICE
 
-VERSION = 2
+VERSION = 3
+"""2 gave records an origin. 3 has prices as medians of means, and networks timed in rounds: what earlier versions hold
+of either does not compare, and is measured anew."""
 _OLD = ("signature", "target", "tvm", "processor", "schedule", "status", "times_ns", "measured")
 """The columns of version 1, which had no origin; the hash stood last."""
 OLD_LENGTH = len(_OLD) + 1
@@ -45,7 +47,9 @@ def check_own(connection: sqlite3.Connection) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Create what is missing and bring an older database up, in one transaction; every row is kept.
+    """Create what is missing and bring an older database up, in one transaction.
+
+    Every record is kept; prices and networks are not, which earlier versions took in another way.
 
     Raises:
         NotReadable: another process wrote a later version meanwhile.
@@ -53,11 +57,14 @@ def prepare(connection: sqlite3.Connection) -> None:
     if check_version(connection) == VERSION:
         return
     with transaction(connection):
-        check_version(connection)
+        found = check_version(connection)
         if 0 < len(_columns(connection)) < len(MEASUREMENT.columns) + 1:
             _from_first(connection)
         for definition in DEFINITIONS:
             connection.execute(definition)
+        if found < VERSION:
+            for table in (PRICE, NETWORK):
+                connection.execute(f"DELETE FROM {table.name}")
         connection.execute(f"PRAGMA user_version={VERSION}")
 
 

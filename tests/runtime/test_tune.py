@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -256,7 +257,9 @@ def test_the_company_touches_as_much_as_a_network(target: Target, monkeypatch: p
 
     plan = mobile(1)
     group = [(name, candidates(kernel, target)[0]) for name, kernel in plan.kernels.items()][:2]
-    own = 4 * sum(packed_size(plan.kernels[name]) for name, _ in group)
+    kernels = [plan.kernels[name] for name, _ in group]
+    values = max(prod(kernel.output) + sum(map(prod, kernel.inputs)) for kernel in kernels)
+    own = 4 * (sum(map(packed_size, kernels)) + values)
     for more in (0, 64 * 2 * 100, -10):
         price_kernels._price_group("0", group, Recorder(), own + more)  # type: ignore[arg-type]
     assert asked == [0, 100, 0]

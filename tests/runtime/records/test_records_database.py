@@ -123,6 +123,24 @@ def test_a_database_of_the_first_version_keeps_every_row(tmp_path: Path) -> None
     assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
+def test_prices_and_networks_of_an_older_version_are_taken_anew(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    with Records(path) as records:
+        records.add(record(relu()))
+        records.add_prices([PriceRecord(relu(), KEY, record().schedule, 5.0, 1.0, 3)])
+        records.add_networks([NetworkRecord(KEY, (relu(),), (record().schedule,), 1.0, 1.1)])
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=2")
+    connection.close()
+    with Records(path) as records:
+        assert records.rows() == [record(relu())]
+        assert records.prices([relu()], KEY) == []
+        assert records.networks(KEY) == []
+        records.add_prices([PriceRecord(relu(), KEY, record().schedule, 6.0, 1.0, 3)])
+    with Records(path) as records:
+        assert [price.median_ns for price in records.prices([relu()], KEY)] == [6.0]
+
+
 def test_several_threads_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
     Records(path).close()
