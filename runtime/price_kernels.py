@@ -44,17 +44,18 @@ class CannotPrice(Exception):
 class Time:
     """What pricing may take: what is left of `budget` once `builds_after` more kernels are built, each in `build_s`.
 
-    `build_s` is 0 where nothing was built yet that could tell.
+    `after_s` is for what follows besides. `build_s` is 0 where nothing was built yet that could tell.
     """
 
     budget: Budget
     build_s: float = 0.0
     builds_after: int = 0
+    after_s: float = 0.0
 
     @property
     def left_s(self) -> float:
         """The seconds left for pricing; infinite without a budget."""
-        return self.budget.left_s - self.build_s * self.builds_after
+        return self.budget.left_s - self.build_s * self.builds_after - self.after_s
 
 
 def price(

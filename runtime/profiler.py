@@ -22,7 +22,15 @@ from compiler.target import Target
 from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
-from runtime.fit_latency import FEWEST_SAMPLES, affordable, distinct, fit, spread_out, with_cuts
+from runtime.fit_latency import (
+    FEWEST_SAMPLES,
+    NETWORK_S,
+    affordable,
+    distinct,
+    fit,
+    spread_out,
+    with_cuts,
+)
 from runtime.interrupted import told
 from runtime.measure import probe_noise
 from runtime.price_kernels import Time, price
@@ -117,8 +125,9 @@ def profile(
         RecordsProblem: the database cannot be used.
     """
     said, budget = progress or Silent(), budget or Budget()
-    longest = max((len(plan.kernels) for plan in sample_plans), default=0)
     with told(lambda: kept_of(records)), Workers(target.threads) as workers:
+        # One worker compiles a whole network, and the pace of builds is that of all workers.
+        longest = len(workers.all) * max((len(plan.kernels) for plan in sample_plans), default=0)
         noise = probe_noise(target, workers.first)
         if noise.noisy:
             said.note(f"the machine is busy (spread {noise.spread:.2f}, stolen time {noise.steal:.0%})")
@@ -141,7 +150,7 @@ def profile(
         said.note(f"pricing {counted(len(kernels), 'kernel')}, {schedules}")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
         log = PriceLog(records, target, wanted, company, noise, fresh=fresh)
-        time = Time(budget, tuned.build_each_s, longest)
+        time = Time(budget, tuned.build_each_s, longest, NETWORK_S)
         prices = price(target, workers, log, footprint_bytes=touched, progress=said, time=time)
         _measure_networks(sample_plans, prices, target, workers, records, time, fresh, said)
     table = table_from_records(kernels, target, records)
@@ -167,7 +176,7 @@ def _measure_networks(
     networks = with_cuts(distinct(built))
     plans = networks if fresh else unmeasured(records, target, networks, schedules)
     least = 1 if len(plans) == len(networks) else 0
-    plans = affordable(plans, time.build_s, time.budget.left_s, least)
+    plans = affordable(plans, len(workers.all) * time.build_s, time.budget.left_s, least)
     samples = fit(plans, prices, target, workers, said, time.budget).samples if plans else ()
     keep_networks(records, target, plans, schedules, samples)
     time.budget.mark()
@@ -190,8 +199,8 @@ def note_overrun(budget: Budget, said: Progress) -> None:
     """Say that a budget was too short for what must be measured at least."""
     if budget.seconds is not None and budget.spent_s > OVERRUN * budget.seconds:
         said.note(
-            f"took {budget.spent_s:.1f} s, and the budget is {budget.seconds:g} s: to build and run each kernel once, "
-            "and one network, cannot take less here"
+            f"took {budget.spent_s:.1f} s, and the budget is {budget.seconds:g} s: each kernel is built and run once "
+            "at least, and one network"
         )
 
 
