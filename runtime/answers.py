@@ -23,6 +23,8 @@ from runtime.stages import (
     NETWORK,
     REPORT,
     SOURCE,
+    TRAIN_SCHEMA,
+    TRAINED,
     WEIGHTS,
     Run,
 )
@@ -81,7 +83,7 @@ def _latency_ms(run: Run, network: Network, target: TargetSettings | None = None
 
 
 def _train(run: Run) -> Payload:
-    result = read_json(run.folder / "train/result.json", "onepath.train/1")
+    result = read_json(run.folder / TRAINED, TRAIN_SCHEMA)
     return {
         "weights": str(run.folder / WEIGHTS),
         "accuracy_test": result["test"]["accuracy"],

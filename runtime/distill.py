@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compiler.architecture import Architecture, InvalidArchitecture, to_json, validate
 from compiler.derive import derive
@@ -16,10 +15,8 @@ from runtime.experiment import Experiment
 from runtime.files import sha256_file, write_atomic, write_json
 from runtime.loss import Teacher
 from runtime.options import train_options
+from runtime.stages import TRAIN_SCHEMA, Run
 from runtime.train import TrainProgress, read_weights, train
-
-if TYPE_CHECKING:
-    from runtime.stages import Run
 
 FOLDER = "train/teacher"
 
@@ -64,7 +61,7 @@ def trained_teacher(run: Run) -> Teacher | None:
         write_atomic(place / "architecture.json", json.dumps(to_json(architecture), indent=2) + "\n")
     trained = train(network, run.data, options, place, None, not run.anew, progress, ranks=ranks)
     if ranks.first:
-        write_json(place / "result.json", trained.describe(), "onepath.train/1")
+        write_json(place / "result.json", trained.describe(), TRAIN_SCHEMA)
     run.progress.note(f"the teacher's test accuracy is {trained.test.accuracy:.2%}")
     module = build_network(network)
     module.load_state_dict(read_weights(trained.parameters))

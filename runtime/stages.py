@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 NETWORK = "network.graph"
 SOURCE = "network.py"
 WEIGHTS = "train/weights.safetensors"
+TRAINED = "train/result.json"
+TRAIN_SCHEMA = "onepath.train/1"
 MODEL = "model.onnx"
 BUNDLE = "bundle/manifest.json"
 BENCH = "bench.json"
@@ -332,9 +334,9 @@ def _trained(run: Run) -> TrainResult:
 
 def _train(run: Run) -> tuple[str, ...]:
     result = _trained(run)
-    write_json(run.folder / "train/result.json", result.describe(), "onepath.train/1")
+    write_json(run.folder / TRAINED, result.describe(), TRAIN_SCHEMA)
     run.progress.note(f"test accuracy {result.test.accuracy:.2%}")
-    return (WEIGHTS, "train/result.json", "train/train.jsonl")
+    return (WEIGHTS, TRAINED, "train/train.jsonl")
 
 
 # Export

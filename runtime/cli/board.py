@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runtime.cli.common import CommandError, command
+
+if TYPE_CHECKING:
+    from runtime.stages import Run
+
+
+def shown_in(board: Path | None, run: Run) -> AbstractContextManager[None]:
+    """What the run logs goes to TensorBoard, too, where a folder for that is named."""
+    if board is None:
+        return nullcontext()
+    from runtime.tensorboard.follow import followed
+
+    return followed(run.folder.path, board, run.progress.note)
 
 
 @command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from runtime.cli import bench as benches
 from runtime.cli import models, specialise
+from runtime.cli.board import shown_in
 from runtime.cli.common import (
     NO,
     Answer,
@@ -76,7 +76,7 @@ def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = No
     from runtime.answers import answer, broken_limits
     from runtime.pipeline import run_until
 
-    with _shown_in(board if run.ranks.first else None, run):
+    with shown_in(board if run.ranks.first else None, run):
         run_until(run, until, force)
     if not run.ranks.first:
         return
@@ -89,15 +89,6 @@ def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = No
         typer.echo(f"onepath: {message}", err=True)
     if broken:
         raise typer.Exit(NO)
-
-
-def _shown_in(board: Path | None, run: Run) -> AbstractContextManager[None]:
-    """What the run logs goes to TensorBoard, too, where a folder for that is named."""
-    if board is None:
-        return nullcontext()
-    from runtime.tensorboard.follow import followed
-
-    return followed(run.folder.path, board, run.progress.note)
 
 
 def _layers(run: Run, form: Answer) -> dict[str, object]:
@@ -363,7 +354,7 @@ def bench(
 STAGE_COMMANDS: tuple[Callable[..., None], ...] = (
     stage_command("profile"),
     search,
-    *[stage_command(stage) for stage in STAGE_HELP if stage != "profile"],
+    *map(stage_command, ("derive", "train", "export", "tune")),
     build,
     bench,
 )

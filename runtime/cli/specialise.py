@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runtime.cli.board import shown_in
 from runtime.cli.common import (
     COULD_NOT,
     NO,
@@ -118,7 +118,7 @@ def _brought(runs: Sequence[Run], stages: Sequence[str], board: Path | None) -> 
         run = replace(each)
         run.progress.note(f"{name}, target {place} of {len(runs)}: up to {stage}, in {run.folder.path}")
         try:
-            with _shown_in(None if board is None else board / name, run):
+            with shown_in(None if board is None else board / name, run):
                 run_until(run, stage)
             said = broken_limits(run)
             codes.add(NO if said else YES)
@@ -129,14 +129,6 @@ def _brought(runs: Sequence[Run], stages: Sequence[str], board: Path | None) -> 
         for message in said:
             typer.echo(f"onepath: target `{name}`: {message}", err=True)
     return failed, max(codes)
-
-
-def _shown_in(board: Path | None, run: Run) -> AbstractContextManager[None]:
-    if board is None:
-        return nullcontext()
-    from runtime.tensorboard.follow import followed
-
-    return followed(run.folder.path, board, run.progress.note)
 
 
 def _answer(folder: Path, runs: Sequence[Run], failed: Mapping[str, str], form: Answer) -> None:
