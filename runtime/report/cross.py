@@ -84,7 +84,7 @@ def page_of_cross(cross: Cross, reports: Sequence[str] = ()) -> CrossPage:
     differing = sum(choice.differs for choice in choices)
     return CrossPage(
         title=f"{cross.space} on {len(cross.targets)} targets",
-        subtitle=f"{cross.source}, searched for each of {', '.join([*cross.networks, *cross.failed])}",
+        subtitle=f"{cross.source}, searched for each of {', '.join(dict.fromkeys([*cross.networks, *cross.failed]))}",
         warnings=tuple(_warnings(cross)),
         fact_header=("score", *(("test accuracy",) if _trained(cross) else ()), "MACs", "parameters"),
         targets=tuple((name, " and ".join(on.limits) or "no limit") for name, on in cross.targets.items()),
@@ -103,7 +103,8 @@ def _trained(cross: Cross) -> bool:
 
 def _warnings(cross: Cross) -> Iterator[str]:
     for target, why in cross.failed.items():
-        yield f"There is no network for {target}: {why}"
+        found = target in cross.networks
+        yield f"{'The run ended early' if found else 'There is no network'} for {target}: {why}"
     for target, on in cross.targets.items():
         if on.noisy:
             yield f"The machine was noisy while the networks were measured on {target}."

@@ -59,7 +59,10 @@ class OnTarget:
 
 @dataclass(frozen=True)
 class Cross:
-    """All of `cross.json`, in the order of the targets asked for; `failed` says of the others what went wrong."""
+    """All of `cross.json`, in the order of the targets asked for; `failed` says what went wrong with whose run.
+
+    A run may fail after its network was found.
+    """
 
     space: str
     source: str

@@ -16,7 +16,7 @@ from runtime.pipeline import check_possible, stages_of
 from runtime.search.options import SearchProblem
 from runtime.search_stage import listed_latencies, needs_supernet, search_options_of
 from runtime.stages import Run, targets_here
-from runtime.targets import check_bundle, times_alone
+from runtime.targets import UnsupportedTarget, check_bundle, times_alone
 
 
 def specialised(experiment: Experiment, names: Sequence[str]) -> Experiment:
@@ -41,14 +41,27 @@ def last_stage(run: Run) -> str:
     """How far the run for a target can go.
 
     Without a recipe the network is derived. With one it is trained and exported, and the target decides the rest:
-    built and measured where it runs here, built alone where `trials = 0` says that nothing is to be measured.
+    built and measured where it runs here, built alone where `trials = 0` says that nothing is to be measured and the
+    target is one of bundles.
+
+    Raises:
+        UnsupportedTarget, UnknownProcessor: there is no such target.
     """
     target = run.experiment.target
     if run.experiment.train is None:
         return "derive"
     if target.latency_table is None:
         return "report"
-    return "build" if run.untuned and not times_alone(target) else "export"
+    return "build" if run.untuned and not times_alone(target) and _bundles(run) else "export"
+
+
+def _bundles(run: Run) -> bool:
+    target = run.target
+    try:
+        check_bundle(target)
+    except UnsupportedTarget:
+        return False
+    return True
 
 
 def check_runs(folder: Path, runs: Sequence[Run], stages: Sequence[str]) -> None:
@@ -65,7 +78,9 @@ def check_runs(folder: Path, runs: Sequence[Run], stages: Sequence[str]) -> None
         raise FileProblem(folder, "is the folder of one run", "choose another with --out")
     for run, until in zip(runs, stages, strict=True):
         _check_target(run, until)
-    check_possible(runs[0], stages_of(runs[0], stages[0]))
+    # A run of its own, so that its data go with it.
+    first = replace(runs[0])
+    check_possible(first, stages_of(first, stages[0]))
 
 
 def _check_target(run: Run, until: str) -> None:

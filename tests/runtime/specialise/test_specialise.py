@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from runtime.cli.specialise import open_runs
 from runtime.files import FileProblem
-from runtime.report.cross import render_cross
+from runtime.report.cross import page_of_cross, render_cross
 from runtime.specialise.cross import Cell, Cross, OnTarget, Searched, read_cross
+from runtime.specialise.runs import check_runs
+from runtime.workers import WorkerFailed
 from tests.runtime.specialise.targets_space import PHONE_MS, SEARCH, WATCH_MS, call, written
 
 pytestmark = pytest.mark.torch
@@ -85,15 +89,15 @@ def test_an_interrupted_command_goes_on_with_the_target_that_it_was_at(
 ) -> None:
     import runtime.pipeline
 
-    whole = runtime.pipeline.run_until
+    whole = runtime.pipeline._shared
 
-    def interrupted(run, *more):  # type: ignore[no-untyped-def]
+    def interrupted(run, stage):  # type: ignore[no-untyped-def]
         if run.experiment.target.name == "watch":
             raise KeyboardInterrupt
-        whole(run, *more)
+        return whole(run, stage)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runtime.pipeline, "run_until", interrupted)
+        patch.setattr(runtime.pipeline, "_shared", interrupted)
         result = call("run", file, "phone,watch")
     assert (result.exit_code, "the same command goes on" in result.output) == (130, True)
     assert not (file.parent / "out/cross.json").exists()
@@ -202,22 +206,93 @@ def test_a_recipe_trains_and_exports_each_network_and_search_stops_before(tmp_pa
     cross = read_cross(tmp_path / "out/cross.json")
     assert all(0 < network.accuracy_test <= 1 for network in cross.networks.values())  # type: ignore[operator]
     assert "test accuracy" in (tmp_path / "out/report.html").read_text()
+    # Of another recipe nothing is trained yet; what was trained by the former holds as soon as it is back.
+    assert call("search", file, "phone,watch", "--set", "train.epochs=2").exit_code == 0
+    assert read_cross(tmp_path / "out/cross.json").networks["phone"].accuracy_test is None
+    assert call("search", file, "phone,watch").exit_code == 0
+    assert read_cross(tmp_path / "out/cross.json") == cross
+
+
+def test_what_is_checked_before_the_runs_keeps_no_data(tmp_path: Path) -> None:
+    file = written(tmp_path, more="train small { data = digits  epochs = 1 }")
+    folder, runs = open_runs(file, ["phone", "watch"], tmp_path / "out", None, None, None, None)
+    check_runs(folder, runs, ["train", "train"])
+    assert not any("data" in vars(run) for run in runs)
+
+
+UNTUNED = """
+target plain { kind = "c"  latency_table = "phone.json"  trials = 0 }
+target riscv { like = "riscv64"  latency_table = "phone.json"  trials = 0 }
+target server { cpu = "x86-64-v2"  triple = "x86_64-unknown-linux-gnu"  latency_table = "phone.json"  trials = 0 }
+train small { data = digits  epochs = 1 }
+"""
 
 
 @pytest.mark.tvm
-def test_a_target_of_this_machine_is_measured_beside_its_table(tmp_path: Path) -> None:
+def test_where_no_bundle_can_be_built_the_run_ends_with_the_exported_network(tmp_path: Path) -> None:
     pytest.importorskip("tvm")
-    search = SEARCH.replace("latency <= 5 ms on watch", "latency <= 5 s on host  profile_budget = 1 s")
-    file = written(tmp_path, search)
-    result = call("run", file, "phone,host", "--records", str(tmp_path / "r.sqlite"))
+    search = SEARCH.replace("on phone", "on plain  latency <= 5 ms on riscv  latency <= 5 ms on server")
+    file = written(tmp_path, search, UNTUNED)
+    result = call("run", file, "plain,riscv,server", "--dry-run", "--format", "json")
     assert result.exit_code == 0, result.output
-    cross = read_cross(tmp_path / "out/cross.json")
+    last = {name: steps[-1]["stage"] for name, steps in json.loads(result.stdout).items()}
+    assert last == {"plain": "export", "riscv": "export", "server": "build"}
+
+
+def test_a_table_whose_files_changed_while_it_was_made_is_made_again(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runtime.specialise.stage as stage
+
+    write = stage.write_cross
+
+    def meanwhile(path: Path, cross: Cross) -> Path:
+        with (file.parent / "phone.json").open("a") as table:
+            table.write("\n")
+        return write(path, cross)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "write_cross", meanwhile)
+        assert call("run", file, "phone,watch").exit_code == 0
+    assert not (file.parent / "out/stages/cross.json").exists()
+    assert call("run", file, "phone,watch").exit_code == 0
+    assert (file.parent / "out/stages/cross.json").exists()
+
+
+@pytest.mark.tvm
+def test_a_target_of_this_machine_is_measured_beside_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tvm")
+    import runtime.specialise.measured as measured
+
+    def failing(*more: object) -> list[float]:
+        raise WorkerFailed("it hung")
+
+    search = SEARCH.replace("latency <= 5 ms on watch", "latency <= 5 s on host  profile_budget = 1 s")
+    file, table = written(tmp_path, search), tmp_path / "out/cross.json"
+    arguments = ("run", file, "phone,host", "--records", str(tmp_path / "r.sqlite"))
+    with monkeypatch.context() as patch:
+        patch.setattr(measured, "measure_plans", failing)
+        assert call(*arguments).exit_code == 0
+    assert read_cross(table).targets["host"].not_measured == "a network cannot be built or run: it hung"
+    # What failed is tried again.
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    cross = read_cross(table)
     assert cross.targets["host"].not_measured is None
     for network in cross.networks.values():
         on = network.on["host"]
         assert 0 < on.measured_ms < 5  # type: ignore[operator]
         assert on.error_ms is not None
         assert network.on["phone"].measured_ms is None
+    # What was measured stays, whatever the limits.
+    monkeypatch.setattr(measured, "measure_plans", failing)
+    assert call(*arguments, "--set", "latency <= 4 s on host").exit_code == 0
+    now = read_cross(table)
+    assert now.targets["host"].limits == ("latency <= 4000 ms on host",)
+    times_ms = [[each.on["host"].measured_ms for each in made.networks.values()] for made in (cross, now)]
+    assert times_ms[0] == times_ms[1]
 
 
 class Closed(HTMLParser):
@@ -256,6 +331,15 @@ def test_the_report_is_one_safe_file_with_every_cell() -> None:
         "differ in 1 of 2",
     ):
         assert words in html
+
+
+def test_a_run_that_fails_after_its_network_was_found_is_not_said_to_have_none() -> None:
+    page = page_of_cross(replace(sample("s"), failed={"a": "no space left", "c": "no network"}))
+    assert page.subtitle == "s.space, searched for each of a, b, c"
+    assert page.warnings[:2] == (
+        "The run ended early for a: no space left",
+        "There is no network for c: no network",
+    )
 
 
 def test_a_damaged_table_is_said(tmp_path: Path) -> None:
