@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compiler.codegen.to_c import check_name
+from compiler.codegen.c_names import check_name
 from compiler.kernel import FP32_BYTES
 from compiler.target import Target
 from runtime.bundle import Manifest, versions, write_folder

@@ -118,7 +118,7 @@ def standalone_name(standalone: bool, name: str | None) -> str | None:
     if not standalone:
         refuse({"--name": name}, "is for --standalone")
         return None
-    from compiler.codegen.to_c import BadName, check_name
+    from compiler.codegen.c_names import BadName, check_name
     from runtime.standalone import NAME
 
     try:
