@@ -9,7 +9,7 @@ from compiler.codegen import tvm_api
 from compiler.codegen.elf import ElfObject
 from compiler.codegen.plain_c import plain_c
 from compiler.codegen.static_network import StaticNetwork
-from compiler.codegen.to_c import View, files, own_symbol, runtime_uses, view_of
+from compiler.codegen.to_c import HUGE_PAGE_MACHINES, View, files, own_symbol, runtime_uses, view_of
 from compiler.target import Target
 from runtime.linker import usual_compiler
 
@@ -33,6 +33,7 @@ def write_files(network: StaticNetwork, target: Target, folder: Path, name: str,
         threads=target.threads,
         kernels=kernels,
         uses=uses,
+        huge_pages=target.machine in HUGE_PAGE_MACHINES,
     )
     for file, text in files(view).items():
         (folder / file).write_text(text, encoding="utf-8")

@@ -5,7 +5,6 @@ The kernels come as an object file or as C; from here come the header, the calls
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -21,7 +20,8 @@ STACK_BYTES = 256 * 1024
 """The stack of a thread that is started; kernels keep registers there, a few KiB."""
 MOST_CALLS = 10000
 HUGE_PAGE_BYTES = 2 << 20
-"""Of Linux on x86-64, aarch64 and riscv64 with pages of 4 KiB."""
+"""Of Linux on `HUGE_PAGE_MACHINES` with pages of 4 KiB."""
+HUGE_PAGE_MACHINES = ("x86_64", "aarch64", "riscv64")
 RUNTIME: Mapping[str, tuple[str, tuple[str, str]]] = {
     "TVMBackendAllocWorkspace": ("allocate", ("void *", "(int, int, uint64_t, int, int)")),
     "TVMBackendFreeWorkspace": ("release", ("int ", "(int, int, void *)")),
@@ -30,19 +30,7 @@ RUNTIME: Mapping[str, tuple[str, tuple[str, str]]] = {
 """What kernels ask of TVM's runtime: what it is called here, and its type in C."""
 POINTER = "__"
 """Kernels in an object file reach the runtime through pointers whose names have this before the function's."""
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _HOMES = {"input": "given", "output": "output", "workspace": "arena"}
-_FILES = frozenset({"all", "clean", "example", "help", "install", "kernels", "main", "test", "weights"})
-"""Names of other files, and of targets of make and CMake."""
-_HEADERS = re.compile(
-    "alloca|assert|complex|ctype|endian|errno|features|fenv|float|inttypes|iso646|limits|locale|math|memory|pthread|sched|"
-    "setjmp|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|strings?|tgmath|time|unistd|wchar|wctype"
-)
-"""The C library's headers: the network's own would be found instead of one of these."""
-
-
-class BadName(ValueError):
-    """A name that functions of C cannot begin with; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +77,7 @@ class View:
     functions: tuple[Function, ...]
     calls: tuple[Statement, ...]
     uses: frozenset[str]
+    huge_pages: bool
     stack_bytes: int = STACK_BYTES
     most_calls: int = MOST_CALLS
     huge_page_bytes: int = HUGE_PAGE_BYTES
@@ -125,8 +114,8 @@ class View:
 
     @property
     def uses_huge_pages(self) -> bool:
-        """Whether the workspace fills one."""
-        return FP32_BYTES * self.workspace >= self.huge_page_bytes
+        """Whether the system has them, and the workspace fills one."""
+        return self.huge_pages and FP32_BYTES * self.workspace >= self.huge_page_bytes
 
     @property
     def arena_bytes(self) -> int:
@@ -145,22 +134,6 @@ class View:
         return tuple(RuntimeFunction(name, kind) for name, kind in RUNTIME.values() if name in self.uses)
 
 
-def check_name(name: str) -> str:
-    """The name, where files, functions and macros of C can begin with it.
-
-    Raises:
-        BadName: they cannot.
-    """
-    if not _NAME.fullmatch(name) or name.endswith("_"):
-        raise BadName(
-            f"`{name}` is no name for C: write a small letter, then small letters, digits and underlines, at most 40, "
-            "as in `face_finder`"
-        )
-    if name in _FILES or _HEADERS.fullmatch(name):
-        raise BadName(f"`{name}` is the name of another file; choose one as `{name}_net`")
-    return name
-
-
 def view_of(
     network: StaticNetwork,
     name: str,
@@ -171,15 +144,13 @@ def view_of(
     threads: int,
     kernels: Literal["kernels.o", "kernels.c"],
     uses: frozenset[str],
+    huge_pages: bool,
 ) -> View:
     """What the files of a network show.
 
     `uses` are the functions of the runtime that its kernels call, as they are called here. Where none of them launches
-    threads, there are none.
+    threads, there are none. `huge_pages` is whether the target's system may have them.
     """
-    arities = {call.function: len(call.inputs) for call in network.calls if call.function != COPY}
-    functions = [Function(symbol, ", ".join(["float *"] * (arity + 1))) for symbol, arity in arities.items()]
-    shapes = (1, *network.input), (1, *network.output)
     return View(
         name=name,
         title=_comment(title),
@@ -187,17 +158,24 @@ def view_of(
         compiler=compiler,
         threads=threads if "launch" in uses else 1,
         kernels=kernels,
-        input_shape=shapes[0],
-        output_shape=shapes[1],
+        input_shape=(1, *network.input),
+        output_shape=(1, *network.output),
         input_layout=LAYOUTS[len(network.input)],
         output_layout=LAYOUTS[len(network.output)],
         workspace=network.workspace,
         scratch=network.scratch,
         constants=network.constants.size,
-        functions=tuple(functions),
+        functions=_functions(network),
         calls=tuple(Statement(_text(call), _comment(call.about)) for call in network.calls),
         uses=uses,
+        huge_pages=huge_pages,
     )
+
+
+def _functions(network: StaticNetwork) -> tuple[Function, ...]:
+    """The kernels as C declares them, each once."""
+    arities = {call.function: len(call.inputs) for call in network.calls if call.function != COPY}
+    return tuple(Function(symbol, ", ".join(["float *"] * (arity + 1))) for symbol, arity in arities.items())
 
 
 def _comment(text: str) -> str:

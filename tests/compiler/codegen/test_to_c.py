@@ -14,19 +14,12 @@ import pytest
 
 from compiler.codegen import tvm_api
 from compiler.codegen.arrangement import Place
+from compiler.codegen.c_names import BadName, check_name
 from compiler.codegen.elf import ElfObject, NotAnObject
 from compiler.codegen.plain_c import plain_c
 from compiler.codegen.schedules.template import Schedule
 from compiler.codegen.static_network import Call, Constants, StaticNetwork, static_network
-from compiler.codegen.to_c import (
-    BadName,
-    View,
-    check_name,
-    files,
-    own_symbol,
-    runtime_uses,
-    view_of,
-)
+from compiler.codegen.to_c import View, files, own_symbol, runtime_uses, view_of
 from compiler.target import Target
 from runtime.device import host
 from runtime.measure import random_weights
@@ -39,19 +32,22 @@ CALLS = (
     Call("net_1", (Place("workspace"), Constants(0)), Place("workspace", 192), "stem.conv */ x"),
     Call("memcpy", (Place("workspace", 192),), Place("output"), "the output", 5),
 )
+TAKEN = ("weights", "kernels", "string", "pthread", "m", "c", "search", "threads", "edit_cache", "immintrin")
 NETWORK = StaticNetwork({}, CALLS, np.zeros(64, np.float32), (3, 8, 8), (5,), 256, 128)
 
 
 def view(**changes: Any) -> View:
     given: dict[str, Any] = {
+        "network": NETWORK,
         "title": "net",
         "target": "host",
         "compiler": "cc",
         "threads": 1,
         "kernels": "kernels.o",
         "uses": frozenset(),
+        "huge_pages": True,
     }
-    return view_of(NETWORK, "net", **given | changes)
+    return view_of(name="net", **given | changes)
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
@@ -60,6 +56,7 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("compiler/standalone_calls.txt", alone["net.c"])
     golden("compiler/standalone_threads.txt", threaded["net.c"])
     golden("compiler/standalone_makefile.txt", alone["Makefile"])
+    golden("compiler/standalone_cmake.txt", alone["CMakeLists.txt"])
 
 
 def test_only_c_kernels_are_compiled_by_the_makefile() -> None:
@@ -74,9 +71,9 @@ def test_what_is_no_name(name: str) -> None:
     assert check_name("face_finder2") == "face_finder2"
 
 
-@pytest.mark.parametrize("name", ["weights", "kernels", "string", "math", "pthread"])
+@pytest.mark.parametrize("name", TAKEN)
 def test_names_of_other_files(name: str) -> None:
-    with pytest.raises(BadName, match="is the name of another file; choose one as"):
+    with pytest.raises(BadName, match=r"is the name of another file, library or target .* choose one as"):
         check_name(name)
 
 
@@ -91,23 +88,17 @@ def test_without_a_launch_there_are_no_threads() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_large_workspace_lies_in_huge_pages(threads: int, tmp_path: Path) -> None:
     large, uses = replace(NETWORK, workspace=1 << 20), frozenset({"launch"} if threads > 1 else ())
-    shown = view_of(
-        large,
-        "net",
-        title="net",
-        target="host",
-        compiler="cc",
-        threads=threads,
-        kernels="kernels.o",
-        uses=uses,
-    )
+    shown = view(network=large, threads=threads, uses=uses)
     for name, text in files(shown).items():
         (tmp_path / name).write_text(text)
     assert "use_huge_pages();" in (tmp_path / "net.c").read_text()
     assert "madvise" not in files(view())["net.c"]
+    assert "madvise" not in files(view(network=large, huge_pages=False))["net.c"]
     if compiler := shutil.which("gcc"):
-        strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "net.c"]
-        subprocess.run([compiler, *strict], cwd=tmp_path, check=True)
+        strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
+        given = ["-D_DEFAULT_SOURCE", "-D_POSIX_C_SOURCE=200809L"]  # as a whole program may be compiled
+        for options in ([], given):
+            subprocess.run([compiler, *strict, *options, "net.c", "main.c"], cwd=tmp_path, check=True)
 
 
 def test_titles_stay_within_comments() -> None:
