@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from string import ascii_lowercase
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -31,6 +32,7 @@ from runtime.measure import compile_cuda, compile_plan
 from runtime.noise import StealWatch
 from runtime.nvrtc import require as require_nvrtc
 from runtime.targets import cannot_run
+from runtime.workers import WorkerFailed
 
 Array = np.ndarray[Any, Any]
 UNCHANGED = ("identity", "dropout", "flatten")
@@ -107,8 +109,21 @@ def _compile(build: Build, model: Path) -> dict[str, Any]:
         return {}
     require_nvrtc()
     compile_cuda(build.plan, build.weights, build.target, model)
-    (found,) = cubins(model.read_bytes())
-    return {"kind": build.target.kind, "arch": found.arch, "kernels": list(found.kernels)}
+    return _gpu_code(model.read_bytes(), build.target)
+
+
+def _gpu_code(library: bytes, target: Target) -> dict[str, Any]:
+    """What the manifest says of a library's code for a GPU, which must be of the architecture asked.
+
+    A cubin names it without its suffix: code for `sm_90a` says `sm_90`.
+    """
+    found = cubins(library)
+    if [each.arch for each in found] != [target.arch.rstrip(ascii_lowercase)]:
+        held = ", ".join(each.arch for each in found) or "none"
+        raise WorkerFailed(
+            f"the compiler was asked for code of {target.arch} and made code of {held}; nothing was written"
+        )
+    return {"kind": target.kind, "arch": target.arch, "kernels": list(found[0].kernels)}
 
 
 def _check(bundle: Bundle, target: Target, reference: Reference) -> dict[str, Any]:

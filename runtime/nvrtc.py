@@ -13,6 +13,7 @@ PACKAGES = (
     "nvidia-cuda-cccl",
 )
 WAY_OUT = "pip install 'onepath[cuda]'"
+_PINNED = f"{WAY_OUT} -c constraints.txt"
 CUDA = 13
 """The release of CUDA that TVM's runtime is linked with."""
 _HEADER = "cuda_runtime.h"
@@ -33,13 +34,19 @@ def require() -> Path:
         raise NoNvrtc(
             f"code for NVIDIA GPUs is compiled by NVRTC, and {missing[0]} is not installed; {WAY_OUT}"
         )
+    for name in PACKAGES:
+        if (version_of(name) or "").partition(".")[0] != str(CUDA):
+            raise NoNvrtc(_other_release(name))
     distribution = importlib.metadata.distribution("nvidia-cuda-runtime")
     header = next((file for file in distribution.files or () if file.name == _HEADER), None)
     folder = None if header is None else Path(str(distribution.locate_file(header))).parent.parent
     if folder is None or not (folder / "lib" / f"libcudart.so.{CUDA}").is_file():
-        found = f"nvidia-cuda-runtime is {distribution.version}"
-        raise NoNvrtc(f"TVM's runtime needs CUDA {CUDA}, and {found}; {WAY_OUT} -c constraints.txt")
+        raise NoNvrtc(f"nvidia-cuda-runtime has no lib/libcudart.so.{CUDA}; {_PINNED}")
     return folder
+
+
+def _other_release(package: str) -> str:
+    return f"TVM's runtime needs CUDA {CUDA}, and {package} is {version_of(package)}; {_PINNED}"
 
 
 def version_of(package: str) -> str | None:

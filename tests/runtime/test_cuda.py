@@ -16,13 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compiler.target import Target
 from dsl.settings import TargetSettings
-from runtime import nvrtc
+from runtime import checked_bundle, nvrtc
 from runtime.bundle import Bundle, run_bundle, verify
 from runtime.cubin import Cubin, cubins
 from runtime.files import FileProblem
 from runtime.model_build import build_model, read, reference_of
 from runtime.nvrtc import NoNvrtc
 from runtime.targets import UnsupportedTarget, here, resolve
+from runtime.workers import WorkerFailed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cuda.md"
 SM_86 = TargetSettings("gpu", kind="cuda", arch="sm_86")
@@ -85,6 +86,17 @@ def test_another_architecture_is_other_code(model: Path, tmp_path: Path) -> None
     settings = TargetSettings("gpu", kind="cuda", arch="sm_90a")
     built = build_model(model, resolve(settings), tmp_path / "out", trials=0).bundle
     assert [each.arch for each in cubins((built.folder / "model.so").read_bytes())] == ["sm_90"]
+    assert built.manifest.gpu["arch"] == "sm_90a"
+
+
+@pytest.mark.tvm
+@pytest.mark.parametrize("found", [[], ["sm_90"], ["sm_86", "sm_86"]])
+def test_code_of_another_architecture_is_not_written(
+    found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked_bundle, "cubins", lambda library: [Cubin(arch, ()) for arch in found])
+    with pytest.raises(WorkerFailed, match=f"asked for code of sm_86 and made code of {', '.join(found)}"):
+        checked_bundle._gpu_code(b"", resolve(SM_86))
 
 
 @pytest.mark.tvm
@@ -133,6 +145,13 @@ def test_the_pages_program_is_sound() -> None:
 def test_without_nvrtc_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvrtc, "version_of", lambda package: None)
     with pytest.raises(NoNvrtc, match=r"cuda-bindings is not installed; pip install 'onepath\[cuda\]'"):
+        nvrtc.require()
+
+
+@pytest.mark.parametrize("package", nvrtc.PACKAGES)
+def test_a_package_of_another_release_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvrtc, "version_of", lambda name: "12.9.86" if name == package else "13.0.1")
+    with pytest.raises(NoNvrtc, match=rf"needs CUDA 13, and {package} is 12\.9\.86; pip install"):
         nvrtc.require()
 
 
