@@ -22,7 +22,16 @@ import psutil
 
 from runtime import nvrtc
 from runtime.files import FileProblem, write_atomic
-from runtime.linker import CROSS_MACHINES, cross_compiler, emulator, has_zig, own_compiler, way_out
+from runtime.linker import (
+    CROSS_MACHINES,
+    cross_compiler,
+    emulator,
+    has_zig,
+    own_c_compiler,
+    own_compiler,
+    refused_cc,
+    way_out,
+)
 from runtime.user_folders import cache_folder, data_folder
 
 PYTHON = (3, 11)
@@ -107,6 +116,13 @@ def _compiler() -> Iterator[Finding]:
         except (subprocess.SubprocessError, OSError) as problem:
             way_out = "install its standard library (apt-get install g++)"
             yield Finding("C++ compiler", State.FAIL, f"{name} links no shared library ({problem})", way_out)
+
+
+def _cc() -> Iterator[Finding]:
+    """`CC`, where it says what compiles nothing for this machine."""
+    if said := refused_cc():
+        taken = f"{' '.join(own_c_compiler() or ('none',))} is taken for this machine's C"
+        yield Finding("CC", State.WARN, f"{said} compiles nothing for this machine; {taken}", "unset CC")
 
 
 def _cross() -> Iterator[Finding]:
@@ -273,6 +289,7 @@ def _user_folders() -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     _python,
     _compiler,
+    _cc,
     _cross,
     _nvrtc,
     _tvm,

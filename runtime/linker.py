@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from compiler.target import Target
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from compiler.codegen.tvm_api import Link
 
 LINK_S = 300.0
+ASK_S = 20.0
 OWN = ("g++", "clang++", "c++", "gcc", "cc")
 """This machine's compilers in the order that TVM, too, asks for them."""
 OWN_C = ("gcc", "clang", "cc")
@@ -77,7 +80,7 @@ def compiler_for(target: Target) -> Compiler:
     """
     if is_own(target):
         if own := own_c_compiler():
-            return Compiler((own,))
+            return Compiler(own)
     elif cross := cross_compiler(target.machine):
         return Compiler((cross,))
     if target.machine in _GNU and has_zig():
@@ -103,17 +106,51 @@ def is_own(target: Target) -> bool:
 
 def own_compiler() -> str | None:
     """This machine's C++ compiler: the one that `CXX` names, else the first of `OWN`; None where it is missing."""
-    return _own("CXX", OWN)
-
-
-def own_c_compiler() -> str | None:
-    """This machine's C compiler: the one that `CC` names, else the first of `OWN_C`; None where it is missing."""
-    return _own("CC", OWN_C)
-
-
-def _own(variable: str, usual: Sequence[str]) -> str | None:
-    name = os.environ.get(variable) or next(filter(shutil.which, usual), "")
+    name = os.environ.get("CXX") or _first(OWN)
     return name if name and shutil.which(name) else None
+
+
+def own_c_compiler() -> tuple[str, ...] | None:
+    """This machine's C compiler, as the words of its command; None where it is missing.
+
+    It is what `CC` says (`ccache gcc`), where that is installed and compiles for this machine, else the first of
+    `OWN_C`: a `CC` that is exported to build for another machine is no compiler of this one's.
+    """
+    named = _words(os.environ.get("CC", ""))
+    if named and shutil.which(named[0]) and _compiles_for(named) in (None, platform.machine()):
+        return named
+    usual = _first(OWN_C)
+    return None if usual is None else (usual,)
+
+
+def refused_cc() -> str | None:
+    """What `CC` says, where another compiler is taken for this machine's."""
+    said = os.environ.get("CC", "")
+    return said if said.strip() and own_c_compiler() != _words(said) else None
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError:  # a quotation mark that is not closed
+        return ()
+
+
+def _first(names: Sequence[str]) -> str | None:
+    return next(filter(shutil.which, names), None)
+
+
+@lru_cache
+def _compiles_for(command: tuple[str, ...]) -> str | None:
+    """The machine that a compiler compiles for; None where it does not say, as GCC and Clang do."""
+    try:
+        done = subprocess.run(
+            [*command, "-dumpmachine"], capture_output=True, text=True, check=False, timeout=ASK_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    machine = done.stdout.strip().partition("-")[0]
+    return machine if machine and not done.returncode else None
 
 
 def cross_compiler(machine: str, names: Sequence[str] = ("gcc", "g++")) -> str | None:
