@@ -73,7 +73,7 @@ def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = No
 
     Of several processes the first prints.
     """
-    from runtime.answers import answer, broken_limits
+    from runtime.answers import answer
     from runtime.pipeline import run_until
 
     with shown_in(board if run.ranks.first else None, run):
@@ -84,7 +84,15 @@ def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = No
     if until == "report":
         payload |= _layers(run, form)
     write_answer(payload, form)
-    broken = broken_limits(run) if until != "profile" else []
+    if until != "profile":
+        _end_where_broken(run)
+
+
+def _end_where_broken(run: Run) -> None:
+    """Say which limits the network breaks, and end with 1 where there are any."""
+    from runtime.answers import broken_limits
+
+    broken = broken_limits(run)
     for message in broken:
         typer.echo(f"onepath: {message}", err=True)
     if broken:
@@ -284,12 +292,16 @@ def build(
 
 
 def _build_standalone(run: Run, name: str, form: Answer) -> None:
-    """Bring a run up to its kernels' tuning, and write the standalone form of its network."""
+    """Bring a run up to its kernels' tuning, and write the standalone form of its network; end as `_go` does.
+
+    It is written anew each time, as with --restart.
+    """
     from runtime.standalone_build import build_standalone_run
 
     made = build_standalone_run(run, name)
     if made is not None:
         write_answer(made.describe(), form)
+        _end_where_broken(run)
 
 
 @command

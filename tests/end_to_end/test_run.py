@@ -202,9 +202,12 @@ def test_a_limit_that_is_broken_is_told(place: Path, finished: Path) -> None:
     text = TEXT.replace("params <= 100 K", "params <= 10")
     (place / "limited.space").write_text(text)
     architecture = str(finished / "architecture.json")
-    done = onepath(place, "derive", "limited.space", "--out", "limited", "--arch", architecture)
-    assert done.returncode == 1
-    assert "`require params <= 10` is not held" in done.stderr
+    common = ("limited.space", "--out", "limited", "--arch", architecture, "--set", "target.trials=0")
+    for command in (("derive",), ("build", "--standalone", "--set", "train.epochs=1")):
+        done = onepath(place, *command, *common)
+        assert done.returncode == 1, done.stderr
+        assert "`require params <= 10` is not held" in done.stderr
+    assert (place / "limited" / "standalone" / "manifest.json").is_file()
 
 
 @pytest.mark.parametrize("stage", ["profile", "search", "train"])
