@@ -18,7 +18,11 @@ from runtime.targets import cannot_run
 
 RUN_S = 600.0
 """How long the reference's inputs may take under an emulator."""
-WARNINGS = ("-std=c99", "-O2", "-Wall")
+OPTIONS = ("-std=c99", "-O2", "-Wall")
+
+
+class CannotRun(Exception):
+    """A program that cannot be started here; the message is the system's."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,11 @@ def check(folder: Path, name: str, kernels: str, target: Target, reference: Refe
     sizes = build_example(folder, name, kernels, compiler, static)
     if isinstance(found, str):
         return Checked({"images": 0, "reason": f"not run here: {found}"}, sizes)
-    outputs = run_example(folder, found, reference.inputs, reference.outputs.shape)
-    stack = int(_run(found, folder, "--stack"))
+    try:
+        outputs = run_example(folder, found, reference.inputs, reference.outputs.shape)
+        stack = int(_run(found, folder, "--stack"))
+    except CannotRun as problem:
+        return Checked({"images": 0, "reason": f"not run here: {problem}"}, sizes)
     return Checked({**compared(outputs, reference), "by": found.name}, sizes, stack)
 
 
@@ -81,7 +88,7 @@ def build_example(folder: Path, name: str, kernels: str, compiler: Compiler, sta
     sources = [f"{name}.c", "main.c", *(["kernels.c"] if kernels == "kernels.c" else [])]
     for source in sources:
         made = folder / Path(source).with_suffix(".o")
-        compiler.run([*WARNINGS, "-pthread", "-c", "-o", str(made), str(folder / source)])
+        compiler.run([*OPTIONS, "-pthread", "-c", "-o", str(made), str(folder / source)])
     weights = folder / "weights.o"
     compiler.run([f"-Wa,-I{folder}", "-c", "-o", str(weights), str(folder / "weights.S")])
     objects = [str(folder / each) for each in ("main.o", f"{name}.o", "kernels.o", "weights.o")]
@@ -96,6 +103,7 @@ def run_example(folder: Path, machine: Machine, inputs: Array, shape: tuple[int,
 
     Raises:
         WrongAnswers: it crashes, or writes too little.
+        CannotRun: it cannot be started.
     """
     source, result = folder / "inputs.f32", folder / "outputs.f32"
     np.ascontiguousarray(inputs, dtype="<f4").tofile(source)
@@ -110,6 +118,8 @@ def _run(machine: Machine, folder: Path, *arguments: str) -> str:
     command = [*machine.command, str(folder / "example"), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S)
+    except OSError as problem:
+        raise CannotRun(f"the example cannot be started ({problem})") from None
     except subprocess.TimeoutExpired:
         raise WrongAnswers(
             f"the compiled network took longer than {RUN_S:g} s; nothing was written"

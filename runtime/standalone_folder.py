@@ -18,6 +18,7 @@ SCHEMA = "onepath.standalone/1"
 FOLDER = "standalone"
 _PRODUCTS = (".a", ".o", ".so")
 """What compilers make of the files, besides the example."""
+_WAY_OUT = "delete the folder and build it again"
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,14 @@ def read_standalone(folder: Path) -> Standalone:
     Raises:
         FileProblem: the manifest is missing, damaged, of something else, or lists what no build writes.
     """
-    data = _manifest_bytes(folder)
-    manifest = json_payload(folder / checks.MANIFEST, data, SCHEMA)
+    data, path = _manifest_bytes(folder), folder / checks.MANIFEST
+    json_payload(path, data, SCHEMA, checksum=False)
+    try:
+        manifest = json_payload(path, data, SCHEMA)
+    except FileProblem as problem:
+        raise FileProblem(path, problem.what, _WAY_OUT) from None
     if wrong := checks.wrong_files(manifest.get("files")):
-        raise FileProblem(folder / checks.MANIFEST, wrong, "build it again")
+        raise FileProblem(path, wrong, _WAY_OUT)
     return Standalone(folder, manifest, hashlib.sha256(data).hexdigest())
 
 
@@ -77,7 +82,7 @@ def _manifest_bytes(folder: Path) -> bytes:
             folder, "has no manifest.json that can be read", "name the folder of a build"
         ) from None
     if len(data) > checks.MANIFEST_CAP_BYTES:
-        raise FileProblem(folder / checks.MANIFEST, "is too large for a manifest", "build it again")
+        raise FileProblem(folder / checks.MANIFEST, "is too large for a manifest", _WAY_OUT)
     return data
 
 
@@ -90,7 +95,7 @@ def verify_standalone(folder: Path) -> Standalone:
     found = read_standalone(folder)
     wrong = [name for name, entry in found.manifest["files"].items() if not _as_written(folder, name, entry)]
     if wrong:
-        raise FileProblem(folder, f"was damaged or changed: {', '.join(sorted(wrong))}", "build it again")
+        raise FileProblem(folder, f"was damaged or changed: {', '.join(sorted(wrong))}", _WAY_OUT)
     return found
 
 

@@ -1,4 +1,4 @@
-"""docs/targets.md and docs/deploy.md: their targets are sound, and their commands have the options that they show."""
+"""docs/targets.md and the pages on what is built: the targets shown are sound, and the commands have those options."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from runtime.cli import app
 from runtime.targets import resolve
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("targets", "deploy")}
-SPACES = re.findall(r"```space\n(.*?)```", PAGES["targets"], re.DOTALL)
+PAGES = {
+    name: (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("targets", "deploy", "standalone", "cuda")
+}
+SPACES = [text for page in PAGES.values() for text in re.findall(r"```space\n(.*?)```", page, re.DOTALL)]
 (TOML,) = re.findall(r"```toml\n(.*?)```", PAGES["targets"], re.DOTALL)
 COMMANDS = sorted(
     {
