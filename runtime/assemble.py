@@ -32,6 +32,7 @@ from runtime.checked_bundle import (
     write_checked,
 )
 from runtime.data.dataset import Split
+from runtime.devices.pool import workers_of
 from runtime.events import read_events
 from runtime.files import read_json
 from runtime.measure import compile_untuned, probe_noise, roofline, time_calls, time_untuned
@@ -135,7 +136,7 @@ def benchmark(run: Run) -> Benchmark:
     plan = tuned.joined(apart)
     with TemporaryDirectory(prefix="onepath-") as scratch:
         untuned = Path(scratch) / "untuned.so"
-        with Workers(run.target.threads, 1) as workers:
+        with workers_of(run.target, run.device, run.progress, 1) as workers:
             noise = asdict(probe_noise(run.target, workers.first))
             limits = roofline(run.target, workers.first)
             run.progress.note(f"peak {limits.peak_gflops:.0f} GFLOP/s, memory {limits.memory_gb_s:.1f} GB/s")
@@ -154,7 +155,7 @@ def benchmark(run: Run) -> Benchmark:
             machine={**device.description(), **asdict(limits)},
             noise=noise,
         )
-        return measure(subject, progress=run.progress)
+        return measure(subject, progress=run.progress, device=run.device)
 
 
 def _kernel_rows(

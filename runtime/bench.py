@@ -24,6 +24,7 @@ from runtime.bench_turns import USUAL_TIMING, Timing, Turns, paired_ratio, take_
 from runtime.benchmark import Benchmark, KernelRow, PeerResult, latency, relative_error
 from runtime.bundle_runner.manifest import BundleProblem, placement
 from runtime.console import Progress, Silent
+from runtime.devices.tracker import Connection, DeviceProblem, RemoteDevice
 from runtime.noise import StealWatch
 from runtime.peers import PEERS, USUAL, Peer, absence, peer
 
@@ -33,6 +34,8 @@ BUNDLE = "bundle"
 AGREEMENT_IMAGES = 100
 AGREEMENT_LIMIT = 1e-3
 """The largest relative difference of a peer's answers from the bundle's for the peer to be timed."""
+DEVICE_CHANCES = 3
+"""How often a bundle is measured on a remote device before its failure is that of the bundle."""
 RANDOM_INPUTS = 8
 """Inputs on which answers are compared where there are no images."""
 
@@ -60,6 +63,7 @@ class Subject:
     stages_s: Mapping[str, float] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     noise: Mapping[str, Any] = field(default_factory=dict)
+    peers_left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def measure(
@@ -68,22 +72,54 @@ def measure(
     threads: int | None = None,
     on_cores: Sequence[int] | None = None,
     progress: Progress | None = None,
+    device: RemoteDevice | None = None,
 ) -> Benchmark:
     """Benchmark a bundle, on the threads it was built for and the last of the cores unless others are given.
 
     Every peer's answers are compared with the bundle's before it is timed. One that is not installed, cannot run
     the network, answers otherwise, crashes or hangs is left out, with the reason.
+    On a remote `device` there are no peers; where one fails, another of its key is taken.
 
     Raises:
         FileProblem: the bundle is damaged; nothing of it was loaded.
         BenchProblem: the bundle cannot run the network, or not on so many threads.
         UnknownPeer: a peer's name that there is not.
+        DeviceProblem: no tracker, or no device of that key.
     """
+    if device is None:
+        return _measure(subject, timing, threads, on_cores, progress or Silent())
+    with Connection(device.tracker) as tracker:
+        tracker.of_key(device.key)
+    reason = f"it would run on this machine, not on the device `{device.key}`"
+    alone = replace(subject, peers=(), peers_left_out=dict.fromkeys(subject.peers, reason))
+    for chances in reversed(range(DEVICE_CHANCES)):
+        try:
+            return _measure(alone, timing, threads, None, progress or Silent(), device)
+        except BenchProblem as problem:
+            if not chances:
+                raise
+            if progress is not None:
+                progress.note(f"{problem}; once more")
+    raise AssertionError("the last chance returns or raises")
+
+
+def _measure(
+    subject: Subject,
+    timing: Timing,
+    threads: int | None,
+    on_cores: Sequence[int] | None,
+    said: Progress,
+    device: RemoteDevice | None = None,
+) -> Benchmark:
     manifest = bundles.verify(subject.bundle).manifest
-    threads, placed = place(manifest.target.threads, threads, on_cores)
+    if device is None:
+        threads, placed = place(manifest.target.threads, threads, on_cores)
+    else:
+        threads, placed = threads or manifest.target.threads, []
     common = {"threads": threads, "cores": placed, "shape": manifest.input.shape}
     mine = {"kind": "bundle", "folder": str(subject.bundle.absolute()), **common}
-    said = progress or Silent()
+    if device is not None:
+        mine |= _on_device(manifest, device, subject.bundle.absolute() / "model.so")
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
         wanted = [peer(name) for name in subject.peers if subject.onnx]
         bundle = stack.enter_context(Contender(BUNDLE, mine))
@@ -94,8 +130,8 @@ def measure(
         said.note(f"timing {', '.join([BUNDLE, *[each.name for each in agreeing]])} in turns")
         watch = StealWatch()
         turns = take_turns([bundle, *agreeing], timing, said)
-        steal = watch.share
-        left_out |= {**disagreeing, **turns.failed}
+        steal = watch.share if device is None else 0.0
+        left_out |= {**disagreeing, **turns.failed, **subject.peers_left_out}
         untuned_ms = _untuned(subject, mine, timing)
         benchmark = _benchmark(subject, manifest, bundle, turns, steal, outputs, untuned_ms)
         results = _peer_results(peers, turns, threads)
@@ -103,10 +139,26 @@ def measure(
         benchmark,
         threads=threads,
         cores=tuple(placed),
+        machine={**subject.machine, **bundle.device},
         peers=results,
         left_out=left_out,
         versions=benchmark.versions | {name: result.version for name, result in results.items()},
     )
+
+
+def _on_device(manifest: bundles.Manifest, device: RemoteDevice, library: Path) -> dict[str, Any]:
+    """What a contender loads that runs on a remote device.
+
+    Raises:
+        DeviceProblem: the bundle is for a GPU.
+    """
+    if manifest.gpu:
+        raise DeviceProblem(
+            "the bundle's kernels run on an NVIDIA GPU, and remote devices are processors alone"
+        )
+    needed = {"cpu": manifest.target.cpu, "machine": manifest.target.machine}
+    features = list(manifest.target.features)
+    return {"kind": "device", **device.to_json(), "library": str(library), **needed, "features": features}
 
 
 def start_peers(

@@ -35,6 +35,8 @@ class BenchProblem(Exception):
 class Contender:
     """A process that has loaded one way to run the network. `load_ms` and `first_run_ms` are its own.
 
+    `device` says which remote device it runs on, where it does.
+
     `load_ms` has in it what a peer does to the model first: convert it, compile it.
     """
 
@@ -60,6 +62,7 @@ class Contender:
             self.__exit__(None, None, None)
             raise
         self.load_ms, self.first_run_ms = float(ready["load_ms"]), float(ready["first_run_ms"])
+        self.device: Mapping[str, Any] = ready.get("device", {})
 
     def ask(self, command: Mapping[str, Any], seconds: float = LOAD_S) -> dict[str, Any]:
         """Its answer to one command; it runs until it has answered, and no longer.

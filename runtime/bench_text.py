@@ -19,7 +19,9 @@ def benchmark_lines(bench: Benchmark) -> Iterator[str]:
     threads = counted(bench.threads, "thread")
     places = ", ".join(map(str, bench.cores))
     busy = f"; {DISTURBED}" if bench.noise.get("noisy") else ""
-    yield f"{bench.network}: {threads}, pinned to {places}; {counted(bench.runs, 'run')} of the bundle{busy}"
+    remote = bench.machine.get("device")
+    where = f"pinned to {places}" if remote is None else f"on the device `{remote}`"
+    yield f"{bench.network}: {threads}, {where}; {counted(bench.runs, 'run')} of the bundle{busy}"
     yield from table_lines(HEADER, [cells for _, cells in sorted(_rows(bench))], texts=(0, 1))
     if bench.peers:
         yield MEANING

@@ -1,7 +1,8 @@
 """One contender of a benchmark in a process of its own: `python -m runtime.bench_worker`.
 
 Reads JSON lines and answers each with one. The first says what to load: `{"kind": "bundle", "folder",
-"library", …}` or `{"kind": "peer", "peer", "model", …}`, with `threads`, `cores` and the input's `shape`.
+"library", …}` or `{"kind": "peer", "peer", "model", …}` or `{"kind": "device", …}` as
+`runtime.devices.model` has it, with `threads`, `cores` and the input's `shape`.
 Then `{"do": "run", "count"}`, `{"do": "predict", "images", "outputs"}`, `{"do": "memory"}`. What cannot be done
 is answered with `{"problem": why}`.
 A process each keeps thread pools, memory and crashes apart.
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,6 +25,25 @@ from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
 
 Run = Callable[[Any], Any]
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """What runs on a remote device, whose clock and memory count; `load_ms` has the upload in it."""
+
+    load_ms: float
+
+    def __call__(self, values: Any) -> Any:
+        """The output for one input."""
+
+    def times_ms(self, values: Any, count: int) -> list[float]:
+        """The milliseconds of so many runs."""
+
+    def peak_mb(self) -> float:
+        """The most memory held."""
+
+    def describe(self) -> dict[str, Any]:
+        """The device as results state it."""
 
 
 def _load_bundle(setup: Mapping[str, Any]) -> Run:
@@ -59,6 +79,12 @@ def _load_peer(setup: Mapping[str, Any]) -> Run:
     return peer(setup["peer"]).prepare(Path(setup["model"]), setup["threads"])
 
 
+def _load_device(setup: Mapping[str, Any]) -> Run:
+    from runtime.devices.model import DeviceModel
+
+    return DeviceModel(setup)
+
+
 def _milliseconds(function: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter_ns()
     result = function()
@@ -66,6 +92,8 @@ def _milliseconds(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _times(run: Run, image: Any, count: int) -> list[float]:
+    if isinstance(run, OnDevice):
+        return run.times_ms(image, count)
     return [round(_milliseconds(lambda: run(image))[0], 6) for _ in range(count)]
 
 
@@ -80,7 +108,7 @@ def _answer(run: Run, image: Any, command: Mapping[str, Any]) -> dict[str, Any]:
     if command["do"] == "predict":
         _predict(run, Path(command["images"]), Path(command["outputs"]))
         return {}
-    return {"peak_mb": _peak_mb()}
+    return {"peak_mb": run.peak_mb() if isinstance(run, OnDevice) else _peak_mb()}
 
 
 def _peak_mb() -> float:
@@ -89,11 +117,20 @@ def _peak_mb() -> float:
     return next(round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith("VmHWM:"))
 
 
+_LOADERS: Mapping[str, Callable[[Mapping[str, Any]], Run]] = {
+    "bundle": _load_bundle,
+    "library": _load_library,
+    "peer": _load_peer,
+    "device": _load_device,
+}
+
+
 def _start(setup: Mapping[str, Any]) -> tuple[Run, Any, dict[str, Any]]:
     """Load a contender and run it once on a seeded input, each of its threads on a core; the last is the answer."""
-    os.sched_setaffinity(0, setup["cores"])
+    if setup["cores"]:
+        os.sched_setaffinity(0, setup["cores"])
     image = np.random.default_rng(0).normal(size=setup["shape"]).astype(np.float32)
-    load = {"bundle": _load_bundle, "library": _load_library, "peer": _load_peer}[setup["kind"]]
+    load = _LOADERS[setup["kind"]]
     began: list[tuple[float, Any]] = []
 
     def begin() -> None:
@@ -102,7 +139,10 @@ def _start(setup: Mapping[str, Any]) -> tuple[Run, Any, dict[str, Any]]:
 
     spread(setup["cores"][: setup["threads"]], begin)
     (load_ms, run), (first_ms, _) = began
-    return run, image, {"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}
+    answer: dict[str, Any] = {"load_ms": round(load_ms, 3), "first_run_ms": round(first_ms, 3)}
+    if isinstance(run, OnDevice):
+        answer |= {"load_ms": round(run.load_ms, 3), "device": run.describe()}
+    return run, image, answer
 
 
 def _problem(problem: Exception) -> dict[str, Any]:

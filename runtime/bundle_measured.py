@@ -30,7 +30,8 @@ def write_measured(folder: Path, digest: str, threads: int, measured: Latency | 
     kept = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "runs")
     times = {name: value for name, value in asdict(measured).items() if name in kept}
     noisy = measured.noisy if isinstance(measured, Latency) else bool(measured.noise.get("noisy"))
-    here = {"processor": device.processor_name(), "threads": threads}
+    machine = measured.machine if isinstance(measured, Benchmark) else {}
+    here = {"processor": machine.get("processor") or device.processor_name(), "threads": threads}
     return write_json(folder / BENCHMARK, {"bundle": digest, **here, **times, "noisy": noisy}, SCHEMA)
 
 

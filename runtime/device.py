@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,7 +133,12 @@ def cores() -> list[int]:
 
 def cpu_flags() -> frozenset[str]:
     """What the kernel says the processor can do; empty where it does not say."""
-    for line in _cpuinfo():
+    return flags_of(_cpuinfo())
+
+
+def flags_of(cpuinfo: Iterable[str]) -> frozenset[str]:
+    """The flags of a processor by what Linux says of it."""
+    for line in cpuinfo:
         if line.startswith(("flags", "Features")):
             return frozenset(line.partition(":")[2].split())
     return frozenset()
@@ -145,7 +151,12 @@ def _cpuinfo() -> list[str]:
 
 def cache_sizes() -> tuple[int, int]:
     """Bytes of the first and second data cache of a core, or usual values where they are not stated."""
-    sizes = {1: DEFAULT_L1, 2: DEFAULT_L2, **_stated_caches()}
+    return first_caches(_stated_caches())
+
+
+def first_caches(stated: Mapping[int, int]) -> tuple[int, int]:
+    """Of the data caches by level the first two, or usual values where they are not stated."""
+    sizes = {1: DEFAULT_L1, 2: DEFAULT_L2, **stated}
     return sizes[1], sizes[2]
 
 
@@ -156,29 +167,48 @@ def last_cache_bytes() -> int:
 
 def _stated_caches() -> dict[int, int]:
     """Bytes of the first core's data caches by level, as Linux states them."""
+    folders = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
+    return data_caches(
+        [
+            tuple((folder / name).read_text().strip() for name in ("level", "type", "size"))
+            for folder in folders
+        ]
+    )
+
+
+def data_caches(stated: Iterable[Sequence[str]]) -> dict[int, int]:
+    """Bytes of data caches by level, of rows of level, type and size as Linux states them."""
     sizes = {}
-    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        if (folder / "type").read_text().strip() in ("Data", "Unified"):
-            level, size = int((folder / "level").read_text()), (folder / "size").read_text().strip()
-            sizes[level] = int(size.rstrip("KM")) * (1 << 20 if size.endswith("M") else 1 << 10)
+    for level, kind, size in stated:
+        if kind in ("Data", "Unified"):
+            sizes[int(level)] = int(size.rstrip("KM")) * (1 << 20 if size.endswith("M") else 1 << 10)
     return sizes
 
 
 def fingerprint() -> str:
     """The processor's identity for tuning records: model, family, stepping, flags and caches, hashed."""
+    return identity(_cpuinfo(), cache_sizes(), platform.machine(), platform.processor())
+
+
+def identity(cpuinfo: Sequence[str], caches: tuple[int, int], machine: str, otherwise: str = "") -> str:
+    """The identity of a processor by what Linux says of it; `otherwise` is its name where Linux is not."""
     wanted = ("vendor_id", "model name", "cpu family", "model", "stepping", "flags", "Features", "CPU part")
-    facts = [line for line in _cpuinfo() if line.partition(":")[0].strip() in wanted]
-    facts = facts or [platform.processor(), platform.machine()]
-    text = "\n".join([*facts, *map(str, cache_sizes())])
-    return f"{processor_name()} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    facts = [line for line in cpuinfo if line.partition(":")[0].strip() in wanted]
+    text = "\n".join([*(facts or [otherwise, machine]), *map(str, caches)])
+    return f"{_named(cpuinfo) or otherwise or machine} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def processor_name() -> str:
     """The processor's name as its maker writes it."""
-    for line in _cpuinfo():
+    return _named(_cpuinfo()) or platform.processor() or platform.machine()
+
+
+def _named(cpuinfo: Iterable[str]) -> str:
+    """The processor's name, where Linux knows it."""
+    for line in cpuinfo:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def description() -> dict[str, str | int]:

@@ -23,6 +23,8 @@ from runtime.bench import cores as bench_cores
 from runtime.bench_contender import BenchProblem, Contender
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
+from runtime.devices.networks import NetworkTime, time_networks
+from runtime.devices.pool import Devices
 from runtime.measure import compile_plan, random_weights
 from runtime.price_kernels import PASSES, CannotPrice
 from runtime.price_log import Price
@@ -106,6 +108,22 @@ def fit(
     Raises:
         CannotPrice: a sample network cannot be built or run.
     """
+    return fit_samples(measure_samples(plans, prices, target, workers, progress, budget)[0])
+
+
+def measure_samples(
+    plans: Sequence[Plan],
+    prices: Mapping[str, Price],
+    target: Target,
+    workers: Workers,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+) -> tuple[tuple[Sample, ...], list[str]]:
+    """The networks measured whole, and the processor that each ran on, as records name it.
+
+    Raises:
+        CannotPrice: a network cannot be built or run.
+    """
     schedules = {signature: price.schedule for signature, price in prices.items()}
     try:
         measured = measure_plans(plans, schedules, target, workers, progress, budget)
@@ -113,11 +131,13 @@ def fit(
         raise CannotPrice(f"a network of the space cannot be built or run: {failure}") from None
     samples = tuple(
         Sample(
-            len(plan.calls), sum(prices[call.kernel.signature].median_ns for call in plan.calls) / 1e6, time
+            len(plan.calls),
+            sum(prices[call.kernel.signature].median_ns for call in plan.calls) / 1e6,
+            time.ms,
         )
         for plan, time in zip(plans, measured, strict=True)
     )
-    return fit_samples(samples)
+    return samples, [time.processor for time in measured]
 
 
 def fit_samples(samples: Sequence[Sample]) -> Model:
@@ -147,13 +167,29 @@ def measure_plans(
     workers: Workers,
     progress: Progress | None = None,
     budget: Budget | None = None,
-) -> list[float]:
-    """The p50 of each network in milliseconds, in the middle one of several rounds.
+) -> list[NetworkTime]:
+    """The p50 of each network, in the middle one of several rounds.
 
     Once the budget has ended no further round is begun.
     """
+    if isinstance(workers, Devices):
+        return _measure_on_devices(plans, schedules, target, workers, progress or Silent(), budget)
     rounds = measure_rounds(plans, schedules, target, workers, progress, budget=budget)
-    return [median(times) for times in rounds]
+    return [NetworkTime(median(times), workers.processor) for times in rounds]
+
+
+def _measure_on_devices(
+    plans: Sequence[Plan],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    devices: Devices,
+    said: Progress,
+    budget: Budget | None,
+) -> list[NetworkTime]:
+    with TemporaryDirectory(prefix="onepath-") as name:
+        paths = _compiled(plans, schedules, target, devices, Path(name), said)
+        shapes = [(1, *plan.types[plan.inputs[0]]) for plan in plans]
+        return time_networks(devices, paths, shapes, PASSES, said, budget)
 
 
 def measure_rounds(
@@ -175,11 +211,7 @@ def measure_rounds(
     with TemporaryDirectory(prefix="onepath-") as name:
         folder = Path(name)
         link_runtime(folder)
-        paths = [folder / f"{index}.so" for index in range(len(plans))]
-        for index, plan in enumerate(plans):
-            worker = workers.all[index % len(workers.all)]
-            compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
-            said.update(index + 1, len(plans), kind="compiling sample networks")
+        paths = _compiled(plans, schedules, target, workers, folder, said)
         times: list[list[float]] = [[] for _ in plans]
         for number in range(rounds):
             if number and budget is not None and budget.left_s < 0:
@@ -190,6 +222,22 @@ def measure_rounds(
                     number * len(plans) + index + 1, rounds * len(plans), kind="timing sample networks"
                 )
         return times
+
+
+def _compiled(
+    plans: Sequence[Plan],
+    schedules: Mapping[str, Schedule],
+    target: Target,
+    workers: Workers,
+    folder: Path,
+    said: Progress,
+) -> list[Path]:
+    paths = [folder / f"{index}.so" for index in range(len(plans))]
+    for index, plan in enumerate(plans):
+        worker = workers.all[index % len(workers.all)]
+        compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
+        said.update(index + 1, len(plans), kind="compiling sample networks")
+    return paths
 
 
 def _p50_ms(library: Path, plan: Plan, target: Target) -> float:

@@ -15,8 +15,8 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.device import Noise, Roofline, load_average, steal_share
 from runtime.files import write_tensors
-from runtime.worker import plan_to
-from runtime.workers import Worker, Workers
+from runtime.plan_json import plan_to
+from runtime.workers import Asked, Workers
 
 Weights = Mapping[str, np.ndarray[Any, Any]]
 Schedules = Mapping[str, Schedule]
@@ -29,19 +29,22 @@ MEMORY_BYTES = 192 << 20
 """An array larger than any cache, to measure memory's bandwidth."""
 
 
-def probe_noise(target: Target, worker: Worker | None = None) -> Noise:
-    """How quiet the machine is now; takes about a second.
+def probe_noise(target: Target, worker: Asked | None = None) -> Noise:
+    """How quiet the machine, or the remote device, is now; takes about a second.
 
     Raises:
         WorkerFailed: the known kernel could not be run.
     """
     with _worker(target, worker) as asked:
-        rates = asked.ask({"do": "peak", "target": target.to_json(), "repeats": 200})["gflops"]
-    times = sorted(1 / rate for rate in rates)
-    return Noise(load_average(), steal_share(), times[len(times) * 9 // 10] / times[len(times) // 2])
+        answer = asked.ask({"do": "peak", "target": target.to_json(), "repeats": 200})
+    times = sorted(1 / rate for rate in answer["gflops"])
+    spread = times[len(times) * 9 // 10] / times[len(times) // 2]
+    if "load" in answer:
+        return Noise(answer["load"], answer["steal"], spread)
+    return Noise(load_average(), steal_share(), spread)
 
 
-def roofline(target: Target, worker: Worker | None = None) -> Roofline:
+def roofline(target: Target, worker: Asked | None = None) -> Roofline:
     """The peak of one core times the threads, and the bandwidth of one core, both the best of many runs.
 
     Raises:
@@ -57,11 +60,11 @@ def roofline(target: Target, worker: Worker | None = None) -> Roofline:
 class _worker:  # noqa: N801  a context manager used like a function
     """The given worker, or one of our own for the moment."""
 
-    def __init__(self, target: Target, worker: Worker | None) -> None:
+    def __init__(self, target: Target, worker: Asked | None) -> None:
         self._given = worker
         self._own = None if worker else Workers(target.threads, 1)
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Asked:
         if self._given is not None:
             return self._given
         assert self._own is not None
@@ -78,7 +81,7 @@ def compile_plan(
     schedules: Schedules,
     target: Target,
     path: Path | str,
-    worker: Worker | None = None,
+    worker: Asked | None = None,
 ) -> dict[str, int]:
     """Compile the network into a shared library whose `main` TVM's virtual machine runs.
 
@@ -111,7 +114,7 @@ def write_standalone_files(
 
 
 def compile_cuda(
-    plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Worker | None = None
+    plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Asked | None = None
 ) -> None:
     """Compile the network for a GPU, by TVM's default schedules: no GPU is needed, and nothing is measured.
 
@@ -123,7 +126,7 @@ def compile_cuda(
 
 
 def compile_untuned(
-    plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Worker | None = None
+    plan: Plan, weights: Weights, target: Target, path: Path | str, worker: Asked | None = None
 ) -> None:
     """Compile the same network through TVM's default pipeline: no schedule, no record.
 
@@ -141,7 +144,7 @@ def time_calls(
     target: Target,
     *,
     repeats: int = 200,
-    worker: Worker | None = None,
+    worker: Asked | None = None,
 ) -> list[float]:
     """The median milliseconds of every call of the plan, timed inside the running network.
 
@@ -153,7 +156,7 @@ def time_calls(
     return [float(value) / 1e6 for value in np.median(rows, axis=0)]
 
 
-def time_untuned(plan: Plan, weights: Weights, target: Target, worker: Worker | None = None) -> list[float]:
+def time_untuned(plan: Plan, weights: Weights, target: Target, worker: Asked | None = None) -> list[float]:
     """The median milliseconds of every call of the plan, compiled by TVM's default pipeline by itself.
 
     It finds its inputs in the cache, unlike in a network, and so is shown at its best.
@@ -167,7 +170,7 @@ def time_untuned(plan: Plan, weights: Weights, target: Target, worker: Worker | 
 
 
 def time_alone(
-    signature: str, schedule: Schedule, target: Target, worker: Worker, milliseconds: float = ALONE_MS
+    signature: str, schedule: Schedule, target: Target, worker: Asked, milliseconds: float = ALONE_MS
 ) -> float:
     """The median nanoseconds of a kernel that runs again and again, with nothing in between but its inputs' writing.
 
@@ -190,7 +193,7 @@ def _request(plan: Plan, schedules: Schedules, target: Target) -> dict[str, Any]
 
 
 def _with_weights(
-    request: dict[str, Any], weights: Weights, target: Target, worker: Worker | None
+    request: dict[str, Any], weights: Weights, target: Target, worker: Asked | None
 ) -> dict[str, Any]:
     with TemporaryDirectory(prefix="onepath-") as folder, _worker(target, worker) as asked:
         path = write_tensors(Path(folder) / "weights.safetensors", weights)

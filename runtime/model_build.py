@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ from runtime.checked_bundle import (
     write_checked,
 )
 from runtime.console import Progress, Silent, announced
+from runtime.devices.tracker import RemoteDevice
 from runtime.files import sha256_file, write_atomic
 from runtime.interrupted import told
 from runtime.latency_table import write_table
@@ -112,12 +114,14 @@ def build_model(
     input_sizes: Sequence[int] | None = None,
     records: Path | str | None = None,
     progress: Progress | None = None,
+    device: RemoteDevice | None = None,
 ) -> BuiltModel:
     """Write the bundle of an ONNX file, `model.onnx` as it was read, and `tuning/<target>.json` into `folder`.
 
     `trials` bounds the schedules tried of each kernel; with 0 nothing is measured, every kernel has its default
-    schedule, and there is no table. The answers are compared with ONNX Runtime's of the file itself, or with
-    those of the network in PyTorch where ONNX Runtime is not installed.
+    schedule, and there is no table. With `device`, remote devices are measured on instead of this machine. The
+    answers are compared with ONNX Runtime's of the file itself, or with those of the network in PyTorch where ONNX
+    Runtime is not installed.
 
     Raises:
         OnnxProblem: the model cannot be read; the message names the node.
@@ -126,18 +130,20 @@ def build_model(
         RecordsProblem, FileProblem: the database or the folder cannot be used, or another writes to the folder.
     """
     check_bundle(target)
-    tuning = Tuning(trials, budget_s, records)
-    bundle, model, table = built(path, target, folder, input_sizes, tuning, progress or Silent(), _write)
+    tuning = Tuning(trials, budget_s, records, device)
+    write = partial(_write, runs_here=device is None and cannot_run(target) is None)
+    bundle, model, table = built(path, target, folder, input_sizes, tuning, progress or Silent(), write)
     return BuiltModel(bundle, model.plan, table)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a model's kernels are tuned: at most so many trials of each, so many seconds, with these records."""
+    """How a model's kernels are tuned: at most so many trials of each, so many seconds, with these records, where."""
 
     trials: int | None = None
     budget_s: float = BUDGET_S
     records: Path | str | None = None
+    device: RemoteDevice | None = None
 
 
 def built(
@@ -162,7 +168,7 @@ def built(
         table = None
         if tuning.trials != 0:
             with announced(said, "tune"):
-                table = tune_model(model, target, tuning.trials, tuning.budget_s, tuning.records, said)
+                table = tune_model(model, target, tuning, said)
         kept = "begins anew" if table is None else "goes on from what was measured, which is kept"
         with (
             told(lambda: f"nothing was built yet: the same command {kept}"),
@@ -172,13 +178,19 @@ def built(
 
 
 def _write(
-    model: Model, target: Target, table: LatencyTable | None, folder: Path, progress: Progress
+    model: Model,
+    target: Target,
+    table: LatencyTable | None,
+    folder: Path,
+    progress: Progress,
+    *,
+    runs_here: bool,
 ) -> Bundle:
-    """Compile and check the bundle, and write it with what stands beside it."""
+    """Compile and check the bundle, and write it with what stands beside it; `runs_here` times it, too."""
     build, manifest, reference = to_write(model, target, table, progress)
     bundle = write_checked(folder / "bundle", build, manifest, reference)
     note_built(bundle, progress)
-    if table is not None and cannot_run(target) is None:
+    if table is not None and runs_here:
         measured = timed(bundle)
         path = write_measured(bundle.folder, bundle.digest, target.threads, measured)
         bundle = replace(bundle, unlisted={**bundle.unlisted, path.name: path.read_bytes()})
@@ -214,30 +226,24 @@ def to_write(
     return build, replace(_manifest(model, target, table), benchmark=predicted(table, build.plan)), reference
 
 
-def tune_model(
-    model: Model,
-    target: Target,
-    trials: int | None,
-    budget_s: float,
-    records: Path | str | None,
-    progress: Progress,
-) -> LatencyTable:
+def tune_model(model: Model, target: Target, tuning: Tuning, progress: Progress) -> LatencyTable:
     """The latency table of the model's kernels, apart and joined, tuned within the budget.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
         RecordsProblem: the database cannot be used.
     """
-    with Records(records) as database:
+    with Records(tuning.records) as database:
         return profile(
             chain_kernels(model.plan, target),
             target,
             database,
             sample_plans=[model.plan],
-            budget=Budget(budget_s),
-            trials=trials or WINNER_TRIALS,
+            budget=Budget(tuning.budget_s),
+            trials=tuning.trials or WINNER_TRIALS,
             weights=Counter(call.kernel.signature for call in model.plan.calls),
             progress=progress,
+            device=tuning.device,
         )
 
 

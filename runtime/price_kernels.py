@@ -22,7 +22,7 @@ from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
 from runtime.price_log import Item, Price, PriceLog
-from runtime.workers import Worker, WorkerFailed, Workers
+from runtime.workers import Built, Measured, Outcome, WorkerFailed, Workers
 
 METHOD = "median of means, company and memory"
 """What a price is; tables of another method are made anew."""
@@ -80,30 +80,34 @@ def price(
     groups = _groups(log, time)
     requests = [_group_request(str(index), group, target) for index, group in enumerate(groups)]
     seconds = BUILD_S_A_KERNEL * max(map(len, groups), default=1)
-    built: dict[int, Worker] = {}
+    built: dict[int, Built] = {}
     failures: dict[int, WorkerFailed] = {}
     said = progress or Silent()
-    for done, (index, worker, answer) in enumerate(workers.each(requests, seconds), 1):
+    for done, (index, found) in enumerate(workers.build(requests, seconds), 1):
         said.update(done, len(groups), kind="building groups of kernels")
-        if isinstance(answer, WorkerFailed):
-            failures[index] = answer
+        if isinstance(found, WorkerFailed):
+            failures[index] = found
         else:
-            built[index] = worker
+            built[index] = found
     for index, failure in failures.items():
         raise _culprit(groups[index], target, workers, failure)
+
+    def request(index: int) -> dict[str, object]:
+        return _request(groups[index], footprint_bytes)
+
     pass_s = 0.0
     for number in range(PASSES):
         if number and time.left_s < pass_s:
             break
         before_s = time.budget.spent_s
-        for done, (index, worker) in enumerate(sorted(built.items()), 1):
-            if log.lacks(number, groups[index]):
-                log.keep(number, _price_group(str(index), groups[index], worker, footprint_bytes))
-                time.budget.mark()
-            said.update(number * len(built) + done, PASSES * len(built), kind="pricing groups of kernels")
+        lacking = [built[index] for index in sorted(built) if log.lacks(number, groups[index])]
+        for done, (index, outcome) in enumerate(workers.measure(lacking, request), 1):
+            _keep(log, number, groups[index], outcome)
+            time.budget.mark()
+            passed = (number + 1) * len(built) - len(lacking)
+            said.update(passed + done, PASSES * len(built), kind="pricing groups of kernels")
         pass_s = time.budget.spent_s - before_s
-    for index, worker in built.items():
-        worker.ask({"do": "forget", "name": str(index)})
+    workers.forget(list(built.values()))
     return log.chosen()
 
 
@@ -134,20 +138,27 @@ def _group_request(name: str, group: Sequence[Item], target: Target) -> dict[str
     return {"do": "build", "name": name, "kernels": kernels, "target": target.to_json()}
 
 
-def _price_group(name: str, group: Sequence[Item], worker: Worker, footprint_bytes: int) -> dict[Item, Price]:
+def _request(group: Sequence[Item], footprint_bytes: int) -> dict[str, object]:
     lines = max(0, footprint_bytes - _touched(group)) // (LINE_BYTES * len(group))
-    request = {"do": "measure", "name": name, "lines": lines, "milliseconds": COMPANY_MS, "most": MOST_ROWS}
-    try:
-        rows = np.array(worker.ask(request)["times"], dtype=np.float64)
-    except WorkerFailed as failure:
-        raise CannotPrice(
-            f"kernels could not be run in turns: {failure.reason}; the first is {group[0][0]}"
-        ) from None
+    return {"lines": lines, "milliseconds": COMPANY_MS, "most": MOST_ROWS}
+
+
+def _keep(log: PriceLog, number: int, group: Sequence[Item], outcome: Outcome) -> None:
+    """Keep the prices of a group.
+
+    Raises:
+        CannotPrice: it could not be run.
+    """
+    if not isinstance(outcome, Measured):
+        reason = "the process that built them is gone" if outcome is None else outcome.reason
+        raise CannotPrice(f"kernels could not be run in turns: {reason}; the first is {group[0][0]}")
+    rows = np.array(outcome.times, dtype=np.float64)
     middles, slow = [median_of_means(column) for column in rows.T], np.quantile(rows, 0.9, axis=0)
-    return {
+    prices = {
         item: Price(item[1], middle, float(late) / max(middle, 1.0))
         for item, middle, late in zip(group, middles, slow, strict=True)
     }
+    log.keep(number, prices, outcome.processor)
 
 
 def _touched(group: Sequence[Item]) -> int:

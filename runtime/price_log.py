@@ -8,7 +8,7 @@ the others keep the prices that other tables were made of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from compiler.codegen.schedules.template import Schedule
@@ -16,7 +16,7 @@ from compiler.latency import Sample
 from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.device import Noise
-from runtime.records import COMPANY, NetworkRecord, PriceRecord, Records, key_of
+from runtime.records import COMPANY, Key, NetworkRecord, PriceRecord, Records, key_of
 from runtime.shortlist import Shortlists
 
 Item = tuple[str, Schedule]
@@ -54,7 +54,7 @@ def middle(passes: Iterable[Kind]) -> Kind:
 class PriceLog:
     """The passes in which the shortlisted schedules are priced; `company` is what a network has of kernels.
 
-    With `fresh`, what the records hold already counts for nothing and is replaced.
+    With `fresh`, what the records hold already counts for nothing and is replaced. `processor` is as in `key_of`.
 
     Raises:
         RecordsProblem: the records cannot be read.
@@ -69,10 +69,11 @@ class PriceLog:
         noise: Noise,
         *,
         fresh: bool = False,
+        processor: str | None = None,
     ) -> None:
         self.records, self.company, self.noise = records, company, noise
         self.items = [(name, schedule) for name in sorted(shortlists) for schedule in shortlists[name]]
-        self._key = key_of(target)
+        self._key = key_of(target, processor)
         self._passes: dict[str, dict[Item, Price]] = {}
         wanted = set(self.items)
         for row in [] if fresh else records.prices(shortlists, self._key):
@@ -85,21 +86,22 @@ class PriceLog:
         held = self._passes.get(_context(number), {})
         return any(item not in held for item in items)
 
-    def keep(self, number: int, prices: Mapping[Item, Price]) -> None:
-        """Keep the prices of a pass that it lacks; on disk when this returns.
+    def keep(self, number: int, prices: Mapping[Item, Price], processor: str) -> None:
+        """Keep the prices of a pass that it lacks, taken on a processor; on disk when this returns.
 
         Raises:
             RecordsProblem: they cannot be written.
         """
         held = self._passes.setdefault(_context(number), {})
         new = {item: price for item, price in prices.items() if item not in held}
-        self.records.add_prices(self._record(number, name, price) for (name, _), price in new.items())
+        key = replace(self._key, processor=processor)
+        self.records.add_prices(self._record(number, name, price, key) for (name, _), price in new.items())
         held.update(new)
 
-    def _record(self, number: int, signature: str, price: Price) -> PriceRecord:
+    def _record(self, number: int, signature: str, price: Price, key: Key) -> PriceRecord:
         return PriceRecord(
             signature,
-            self._key,
+            key,
             price.schedule,
             price.median_ns,
             price.spread,
@@ -129,10 +131,10 @@ def _context(number: int) -> str:
 
 
 def unmeasured(
-    records: Records, target: Target, plans: Sequence[Plan], schedules: Mapping[str, Schedule]
+    records: Records, key: Key, plans: Sequence[Plan], schedules: Mapping[str, Schedule]
 ) -> list[Plan]:
-    """The networks that the records do not hold with these schedules."""
-    held = {(network.kernels, network.schedules) for network in records.networks(key_of(target))}
+    """The networks that the records do not hold under a key with these schedules."""
+    held = {(network.kernels, network.schedules) for network in records.networks(key)}
     return [plan for plan in plans if _identity(plan, schedules) not in held]
 
 
@@ -142,16 +144,18 @@ def keep_networks(
     plans: Sequence[Plan],
     schedules: Mapping[str, Schedule],
     samples: Sequence[Sample],
+    processors: Sequence[str],
 ) -> None:
-    """Keep networks that were measured whole; `samples` are of `plans`, in their order.
+    """Keep networks that were measured whole; `samples`, and `processors` they ran on, are of `plans` in their order.
 
     Raises:
         RecordsProblem: they cannot be written.
     """
-    key = key_of(target)
     records.add_networks(
-        NetworkRecord(key, *_identity(plan, schedules), sample.kernels_ms, sample.measured_ms)
-        for plan, sample in zip(plans, samples, strict=True)
+        NetworkRecord(
+            key_of(target, processor), *_identity(plan, schedules), sample.kernels_ms, sample.measured_ms
+        )
+        for plan, sample, processor in zip(plans, samples, processors, strict=True)
     )
 
 

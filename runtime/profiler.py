@@ -22,12 +22,14 @@ from compiler.target import Target
 from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
+from runtime.devices.pool import workers_of
+from runtime.devices.tracker import RemoteDevice
 from runtime.fit_latency import (
     FEWEST_SAMPLES,
     NETWORK_S,
     affordable,
     distinct,
-    fit,
+    measure_samples,
     spread_out,
     with_cuts,
 )
@@ -36,7 +38,7 @@ from runtime.measure import probe_noise
 from runtime.price_kernels import Time, price
 from runtime.price_log import Price, PriceLog, keep_networks, unmeasured
 from runtime.recorded_table import chosen_prices, digest, entry_of, table_from_records
-from runtime.records import Records, best_of, key_of
+from runtime.records import Key, Records, best_of, key_of
 from runtime.shortlist import shortlists
 from runtime.tune import TRIALS, tune, usable
 from runtime.workers import Workers
@@ -63,11 +65,12 @@ def profile_space(
     progress: Progress | None = None,
     seed: int = 0,
     fresh: bool = False,
+    device: RemoteDevice | None = None,
 ) -> LatencyTable:
     """The latency table of all kernels of a flattened space.
 
     `records` is the database to keep measurements in (the user's own, if None). With `fresh`, prices that it
-    holds are measured anew.
+    holds are measured anew. With `device`, the remote devices of its key are measured on instead of this machine.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -88,6 +91,7 @@ def profile_space(
             weights=weights,
             progress=progress,
             fresh=fresh,
+            device=device,
         )
 
 
@@ -112,6 +116,7 @@ def profile(
     weights: Mapping[str, float] | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
+    device: RemoteDevice | None = None,
 ) -> LatencyTable:
     """Tune what is missing, price every kernel, fit the model on the sample networks, all within the budget.
 
@@ -125,9 +130,10 @@ def profile(
         RecordsProblem: the database cannot be used.
     """
     said, budget = progress or Silent(), budget or Budget()
-    with told(lambda: kept_of(records)), Workers(target.threads) as workers:
+    with told(lambda: kept_of(records)), workers_of(target, device, said) as workers:
         # One worker compiles a whole network, and the pace of builds is that of all workers.
         longest = len(workers.all) * max((len(plan.kernels) for plan in sample_plans), default=0)
+        processor, key = workers.processor, key_of(target, workers.processor)
         noise = probe_noise(target, workers.first)
         if noise.noisy:
             said.note(f"the machine is busy (spread {noise.spread:.2f}, stolen time {noise.steal:.0%})")
@@ -145,15 +151,15 @@ def profile(
             workers=workers,
             footprint_bytes=touched,
         )
-        wanted = shortlists(kernels, target, usable(records, kernels, key_of(target)))
+        wanted = shortlists(kernels, target, usable(records, kernels, key))
         schedules = counted(sum(map(len, wanted.values())), "schedule")
         said.note(f"pricing {counted(len(kernels), 'kernel')}, {schedules}")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        log = PriceLog(records, target, wanted, company, noise, fresh=fresh)
+        log = PriceLog(records, target, wanted, company, noise, fresh=fresh, processor=processor)
         time = Time(budget, tuned.build_each_s, longest, NETWORK_S)
         prices = price(target, workers, log, footprint_bytes=touched, progress=said, time=time)
-        _measure_networks(sample_plans, prices, target, workers, records, time, fresh, said)
-    table = table_from_records(kernels, target, records)
+        _measure_networks(sample_plans, prices, target, workers, records, key, time, fresh, said)
+    table = table_from_records(kernels, target, records, processor)
     _note_model(table.model, said)
     note_overrun(budget, said)
     return table
@@ -165,6 +171,7 @@ def _measure_networks(
     target: Target,
     workers: Workers,
     records: Records,
+    key: Key,
     time: Time,
     fresh: bool,
     said: Progress,
@@ -174,11 +181,12 @@ def _measure_networks(
     medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
     built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
     networks = with_cuts(distinct(built))
-    plans = networks if fresh else unmeasured(records, target, networks, schedules)
+    plans = networks if fresh else unmeasured(records, key, networks, schedules)
     least = 1 if len(plans) == len(networks) else 0
     plans = affordable(plans, len(workers.all) * time.build_s, time.budget.left_s, least)
-    samples = fit(plans, prices, target, workers, said, time.budget).samples if plans else ()
-    keep_networks(records, target, plans, schedules, samples)
+    if plans:
+        measured = measure_samples(plans, prices, target, workers, said, time.budget)
+        keep_networks(records, target, plans, schedules, *measured)
     time.budget.mark()
 
 
@@ -221,6 +229,7 @@ def tune_network(
     budget: Budget | None = None,
     trials: int | None = None,
     progress: Progress | None = None,
+    device: RemoteDevice | None = None,
 ) -> LatencyTable:
     """Tune the kernels of one network further; its own latency table, with the model of the space's.
 
@@ -236,8 +245,9 @@ def tune_network(
     with (
         Records(records) as database,
         told(lambda: kept_of(database)),
-        Workers(target.threads) as workers,
+        workers_of(target, device, said) as workers,
     ):
+        processor, key = workers.processor, key_of(target, workers.processor)
         tuned = tune(
             kernels,
             target,
@@ -251,14 +261,14 @@ def tune_network(
             progress=progress,
             workers=workers,
         )
-        rows = usable(database, kernels, key_of(target))
+        rows = usable(database, kernels, key)
         noise = probe_noise(target, workers.first)
         wanted = shortlists(kernels, target, rows)
-        log = PriceLog(database, target, wanted, len(plan.kernels), noise)
+        log = PriceLog(database, target, wanted, len(plan.kernels), noise, processor=processor)
         time = Time(budget, tuned.build_each_s)
         price(target, workers, log, footprint_bytes=footprint(plan), progress=said, time=time)
         note_overrun(budget, said)
-        prices = chosen_prices(database.prices(kernels, key_of(target)), wanted)
+        prices = chosen_prices(database.prices(kernels, key), wanted)
     measured = best_of(rows)
     entries = {name: entry_of(price, measured) for name, price in prices.items()}
     # What stays as it was keeps the price that the search went by.

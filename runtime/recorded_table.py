@@ -43,8 +43,12 @@ class MissingPrices(TableProblem):
         self.missing = tuple(missing)
 
 
-def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: Records) -> LatencyTable:
+def table_from_records(
+    kernels: Mapping[str, Kernel], target: Target, records: Records, processor: str | None = None
+) -> LatencyTable:
     """The latency table of some kernels on this machine, from what the records hold; nothing is measured.
+
+    With `processor`, as in `key_of`, on that instead.
 
     A kernel has the least price of its shortlisted schedules, each by its middle pass; where none was priced yet,
     the least of the prices it has. The model is fitted on networks that were measured whole and have these kernels
@@ -54,7 +58,7 @@ def table_from_records(kernels: Mapping[str, Kernel], target: Target, records: R
         MissingPrices: some kernels have no price under this machine's key; the message names them.
         RecordsProblem: the database cannot be read.
     """
-    key = key_of(target)
+    key = key_of(target, processor)
     rows = usable(records, kernels, key)
     best = best_of(rows)
     prices = chosen_prices(records.prices(kernels, key), shortlists(kernels, target, rows))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from compiler.target import Target
     from dsl.settings import TargetSettings
     from runtime.data.dataset import Dataset
+    from runtime.devices.tracker import RemoteDevice
     from runtime.ranks import Ranks
     from runtime.search.evaluators.evaluator import Evaluator
     from runtime.search.options import SearchProgress
@@ -60,7 +61,10 @@ WINNER_BUDGET_S = 60.0
 
 @dataclass
 class Run:
-    """One run: the experiment, where its files go, and what stages share while they work."""
+    """One run: the experiment, where its files go, and what stages share while they work.
+
+    `device` names the remote devices that the experiment's target is measured on instead of this machine.
+    """
 
     experiment: Experiment
     folder: RunFolder
@@ -69,6 +73,7 @@ class Run:
     given: Path | None = None
     resume: bool = True
     anew: bool = False
+    device: RemoteDevice | None = None
 
     @cached_property
     def ranks(self) -> Ranks:
@@ -83,6 +88,10 @@ class Run:
         from runtime.targets import resolve
 
         return resolve(self.experiment.target)
+
+    def device_of(self, target: TargetSettings) -> RemoteDevice | None:
+        """The remote devices that a target is measured on; of the others this machine is."""
+        return self.device if target.name == self.experiment.target.name else None
 
     @property
     def untuned(self) -> bool:
@@ -226,11 +235,14 @@ def targets_here(run: Run) -> list[tuple[TargetSettings, Target]]:
     """Those, resolved; where there are none, what is wrong with profiling the target is raised.
 
     Raises:
-        UnsupportedTarget, UnknownProcessor: this machine cannot run one of them.
+        UnsupportedTarget, UnknownProcessor: this machine cannot run one of them, and no device is to.
     """
-    from runtime.targets import here
+    from runtime.targets import here, measurable
 
-    return [(each, here(each)) for each in profiled(run) or [run.experiment.target]]
+    return [
+        (each, here(each) if run.device_of(each) is None else measurable(each))
+        for each in profiled(run) or [run.experiment.target]
+    ]
 
 
 def _profile_inputs(run: Run) -> Any:
@@ -240,7 +252,8 @@ def _profile_inputs(run: Run) -> Any:
     budget, here = search.profile_budget if search else None, targets_here(run)
     kernels = [sorted(space_kernels(run.experiment.flat, target)) for _, target in here]
     keys = [[target.key, settings.trials] for settings, target in here]
-    return [kernels, keys, budget, version("apache-tvm"), METHOD]
+    inputs = [kernels, keys, budget, version("apache-tvm"), METHOD]
+    return inputs if run.device is None else [*inputs, run.device.key]
 
 
 def _profile(run: Run) -> tuple[str, ...]:
@@ -261,6 +274,7 @@ def _profile(run: Run) -> tuple[str, ...]:
             trials=settings.trials,
             progress=run.progress,
             fresh=run.anew,
+            device=run.device_of(settings),
         )
         write_table(run.folder / run.prices_file(settings), table)
     return tuple(run.prices_file(settings) for settings in profiled(run))
@@ -384,6 +398,7 @@ def _tune(run: Run) -> tuple[str, ...]:
         budget=Budget(winner_budget_s(run), run.folder.account("tune", resume=run.resume)),
         trials=run.experiment.target.trials,
         progress=run.progress,
+        device=run.device,
     )
     write_table(run.folder / run.tuning_file, table)
     return (run.tuning_file,)

@@ -75,6 +75,23 @@ def here(settings: TargetSettings) -> Target:
         UnsupportedTarget: it is another machine, or cannot be built for; the message says what can be done.
         UnknownProcessor: LLVM does not know its processor.
     """
+    target = measurable(settings)
+    reason = cannot_run(target)
+    if reason is not None:
+        raise UnsupportedTarget(
+            f"target `{target.name}` cannot be measured on this machine: {reason}; measure it on such a device with "
+            f"--device KEY, give it a `latency_table` to search by, or {WITHOUT_MEASURING}"
+        )
+    return target
+
+
+def measurable(settings: TargetSettings) -> Target:
+    """The target of settings, to be measured on a remote device.
+
+    Raises:
+        UnsupportedTarget: its times come from elsewhere, it is a GPU's, or it cannot be built for.
+        UnknownProcessor: LLVM does not know its processor.
+    """
     target = resolve(settings)
     if settings.latency_table is not None:
         raise UnsupportedTarget(
@@ -84,12 +101,6 @@ def here(settings: TargetSettings) -> Target:
         raise UnsupportedTarget(
             f"target `{target.name}`: tuning and measuring need the device itself, an NVIDIA GPU, and are not done "
             f"for it; with TVM's default GPU schedules it builds on any machine: {WITHOUT_MEASURING}"
-        )
-    reason = cannot_run(target)
-    if reason is not None:
-        raise UnsupportedTarget(
-            f"target `{target.name}` cannot be measured on this machine: {reason}; give it a `latency_table` to search "
-            f"by, or {WITHOUT_MEASURING}"
         )
     return target
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
@@ -22,8 +22,19 @@ from compiler.target import Target
 from dsl.suggest import counted
 from runtime.budget import Budget
 from runtime.console import Progress, Silent
-from runtime.records import DIED, FAILED, Key, Neighbours, Record, Records, best_of, key_of, writer_of
-from runtime.workers import Worker, WorkerFailed, Workers
+from runtime.records import (
+    DIED,
+    FAILED,
+    Key,
+    Neighbours,
+    Record,
+    Records,
+    best_of,
+    key_of,
+    of_kind,
+    writer_of,
+)
+from runtime.workers import Built, WorkerFailed, Workers
 
 TRIALS = 8
 """Schedules tried of each kernel unless more is asked for."""
@@ -45,7 +56,7 @@ class NothingMeasured(Exception):
 
 def usable(records: Records, signatures: Iterable[str], key: Key) -> list[Record]:
     """The records of some kernels whose schedules this version can still build."""
-    rows = records.rows(signatures, key)
+    rows = of_kind(records.rows(signatures, key), key)
     return [row for row in rows if row.schedule.template == writer_of(row.signature)]
 
 
@@ -154,6 +165,7 @@ def tune(
             share,
             builds_after,
             progress or Silent(),
+            workers,
         )
         if run.tasks and run.left:
             run.workers = workers or stack.enter_context(Workers(target.threads))
@@ -187,7 +199,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.begin = time.monotonic()
         self.last_s = 0.0 if self.budget.seconds is None else (1 - self.share) * self.budget.left_s
-        self.key = key_of(self.target)
+        self.key = key_of(self.target, None if self.workers is None else self.workers.processor)
         held = usable(self.records, self.kernels, self.key)
         best, neighbours = best_of(held), Neighbours(self.records, self.key)
         for signature, kernel in self.kernels.items():
@@ -266,25 +278,29 @@ class _Run:
         assert self.workers is not None
         begin = time.monotonic()
         requests = [self._build(str(index), trial) for index, trial in enumerate(batch)]
-        built: list[tuple[int, Worker, int]] = []
-        for index, worker, answer in self.workers.each(requests, BUILD_S):
-            if isinstance(answer, WorkerFailed):
-                self._fail(batch[index], answer)
+        built: list[Built] = []
+        for index, found in self.workers.build(requests, BUILD_S):
+            if isinstance(found, WorkerFailed):
+                self._fail(batch[index], found)
             else:
-                built.append((index, worker, worker.generation))
+                built.append(found)
         self.build_s += time.monotonic() - begin
         self.built += len(batch)
-        unmeasured: list[int] = []
-        measured = 0
-        for index, worker, generation in built:
-            if worker.generation != generation:
+        begin, unmeasured = time.monotonic(), list[int]()
+        asked = self.workers.measure(
+            built, lambda index: self._measure(batch[index]), MEASURE_S, lambda: self.over
+        )
+        for index, outcome in asked:
+            if outcome is None:
                 unmeasured.append(index)
-            elif measured and self.over:
-                unmeasured.append(index)
-                self._forget(str(index), worker)
+            elif isinstance(outcome, WorkerFailed):
+                self._fail(batch[index], outcome)
             else:
-                self._measure(str(index), batch[index], worker)
-                measured += 1
+                trial, times = batch[index], tuple(int(row[0]) for row in outcome.times)
+                key = replace(self.key, processor=outcome.processor)
+                self._keep(trial, Record(trial.task.signature, key, trial.schedule, times))
+        self.run_s += time.monotonic() - begin
+        self.workers.forget(built)
         for index in sorted(unmeasured, reverse=True):
             batch[index].task.waiting.insert(0, batch[index].schedule)
 
@@ -292,39 +308,20 @@ class _Run:
         kernels = [[trial.task.signature, trial.schedule.text]]
         return {"do": "build", "name": name, "kernels": kernels, "target": self.target.to_json()}
 
-    def _measure(self, name: str, trial: _Trial, worker: Worker) -> None:
-        request: dict[str, object] = {
-            "do": "measure",
-            "name": name,
-            "lines": self.lines,
-            "milliseconds": MEASURE_MS,
-        }
+    def _measure(self, trial: _Trial) -> dict[str, object]:
+        request: dict[str, object] = {"lines": self.lines, "milliseconds": MEASURE_MS}
         if trial.task.best_ns < float("inf"):
             request["limit_ns"] = int(HOPELESS * trial.task.best_ns) + 2000
-        begin = time.monotonic()
-        try:
-            rows = worker.ask(request, MEASURE_S)["times"]
-            self.run_s += time.monotonic() - begin
-        except WorkerFailed as failure:
-            self.run_s += time.monotonic() - begin
-            self._fail(trial, failure)
-            if failure.died:
-                return
-        else:
-            times = tuple(int(row[0]) for row in rows)
-            self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, times))
-        self._forget(name, worker)
-
-    def _forget(self, name: str, worker: Worker) -> None:
-        with suppress(WorkerFailed):
-            worker.ask({"do": "forget", "name": name})
+        return request
 
     def _fail(self, trial: _Trial, failure: WorkerFailed) -> None:
         self.failed += 1
         self.first_failure = self.first_failure or failure.reason
         again = failure.died and trial.schedule not in trial.task.died
         status = f"{DIED if again else FAILED}{failure.reason[:300]}"
-        self._keep(trial, Record(trial.task.signature, self.key, trial.schedule, (), status))
+        assert self.workers is not None
+        key = replace(self.key, processor=self.workers.recorder)
+        self._keep(trial, Record(trial.task.signature, key, trial.schedule, (), status))
 
     def _keep(self, trial: _Trial, record: Record) -> None:
         self.records.add(record)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,49 +26,26 @@ from compiler.codegen.schedules.template import Schedule, read_schedule
 from compiler.codegen.static_network import static_network
 from compiler.codegen.to_relax import NETWORK, compile_network, lower
 from compiler.kernel import Kernel, parse
-from compiler.passes.fuse import KernelCall, Plan
+from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.bundle_runner.pinning import spread
 from runtime.child import end_with_parent
 from runtime.cuda_runtime import prepare
+from runtime.devices.tracker import Address
 from runtime.files import read_tensors
 from runtime.linker import link_for
+from runtime.place import FEWEST_ROWS, MOST_ROWS, Here, PeakProbe, Place, bandwidth_gb_s
+from runtime.plan_json import plan_from
 from runtime.standalone_files import write_files
+
+if TYPE_CHECKING:
+    from runtime.devices.session import Session
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 SWEEP_BYTES = 256 << 20
 """The most memory that is touched between two runs of a kernel."""
-FEWEST_ROWS, MOST_ROWS = 8, 60
-"""Runs of a candidate: few for a slow one, more for one that ends before the clock has settled."""
-
-
-def plan_from(fields: Mapping[str, Any]) -> Plan:
-    """The plan whose `plan_to` this is."""
-    calls = tuple(
-        KernelCall(
-            parse(call["kernel"]), tuple(call["inputs"]), call["output"], tuple(call["nodes"]), call["unit"]
-        )
-        for call in fields["calls"]
-    )
-    types = {name: tuple(shape) for name, shape in fields["types"].items()}
-    return Plan(tuple(fields["inputs"]), calls, fields["output"], types)
-
-
-def plan_to(plan: Plan) -> Answer:
-    """A plan as JSON."""
-    calls = [
-        {
-            "kernel": call.kernel.signature,
-            "inputs": call.inputs,
-            "output": call.output,
-            "nodes": call.nodes,
-            "unit": call.unit,
-        }
-        for call in plan.calls
-    ]
-    return {"inputs": plan.inputs, "calls": calls, "output": plan.output, "types": dict(plan.types)}
 
 
 @dataclass
@@ -82,10 +59,13 @@ class _Built:
 
 @dataclass
 class Worker:
-    """Answers requests; holds what it built until it is told to forget it."""
+    """Answers requests; holds what it built until it is told to forget it. What it runs, it runs at its place."""
 
     built: dict[str, _Built] = field(default_factory=dict)
     sweep: Any = None
+    place: Place = field(default_factory=Here)
+    session: Session | None = None
+    clocks: dict[str, PeakProbe] = field(default_factory=dict)
 
     def answer(self, request: Request) -> Answer:
         """Do what is asked.
@@ -98,40 +78,71 @@ class Worker:
             "build": self.build,
             "measure": self.measure,
             "forget": self.forget,
-            "peak": _peak,
-            "bandwidth": _bandwidth,
+            "peak": self.peak,
+            "bandwidth": self.bandwidth,
             "compile": _compile,
             "standalone": _standalone,
             "naive": _naive,
             "cuda": _cuda,
-            "timed": _timed,
-            "untuned": _untuned,
+            "timed": self.timed,
+            "untuned": self.untuned,
+            "attach": self.attach,
+            "clock": self.clock,
+            "network": self.network,
+            "rest": _rest,
         }
         return actions[request["do"]](request)
 
+    def attach(self, request: Request) -> Answer:
+        """Take a session on a remote device, and run there from now on; says what the device is."""
+        from runtime.devices.session import Session
+
+        tracker, target = Address(request["host"], request["port"]), Target.from_json(request["target"])
+        self.session = Session(request["key"], tracker, target, request["wait_s"])
+        self.place = self.session
+        return {"facts": self.session.facts}
+
+    def lost(self) -> bool:
+        """Whether the device of the session is gone."""
+        try:
+            return self.session is not None and not self.session.load()
+        except Exception:
+            return True
+
     def build(self, request: Request) -> Answer:
-        """Compile a probe of some kernels under a name."""
+        """Compile a probe of some kernels under a name, or link it into the library at `path`."""
         target = Target.from_json(request["target"])
         kernels: list[tuple[Kernel, Schedule]] = [
             (parse(signature), read_schedule(text)) for signature, text in request["kernels"]
         ]
         begin = time.perf_counter()
         probe = probes.probe(kernels, target)
-        function = tvm_api.build(dict(probe.functions), target)[probes.PROBE]
-        memory = np.random.default_rng(0).uniform(-0.05, 0.05, probe.memory).astype(np.float32)
-        self.built[request["name"]] = _Built(function, tvm_api.array(memory), len(kernels))
-        return {"seconds": time.perf_counter() - begin}
+        executable = tvm_api.build(dict(probe.functions), target)
+        if "path" in request:
+            tvm_api.export(executable, request["path"], link_for(target))
+        else:
+            function = self.place.function(executable, probes.PROBE)
+            self.built[request["name"]] = _Built(function, self._memory(probe.memory), len(kernels))
+        return {"seconds": time.perf_counter() - begin, "memory": probe.memory}
+
+    def _memory(self, size: int) -> Any:
+        return self.place.uniform(size, -0.05, 0.05)
 
     def measure(self, request: Request) -> Answer:
         """Run a probe: rows of times in nanoseconds, one column a kernel, after two warm-up rows.
 
+        The probe is the one built under `name`, or that of a `library`, of so many `kernels` and so much `memory`.
         There are `repeats` rows, or as many as fit into `milliseconds`, from `FEWEST_ROWS` to `most`. A probe that is
         slower than `limit_ns` when warm is not run again.
         """
-        built, lines = self.built[request["name"]], int(request["lines"])
+        if "library" in request:
+            function = self.place.library(request["library"])[probes.PROBE]
+            built = _Built(function, self._memory(request["memory"]), request["kernels"])
+        else:
+            built = self.built[request["name"]]
+        lines = min(int(request["lines"]), SWEEP_BYTES // 64 // built.kernels)
         if self.sweep is None:
-            self.sweep = tvm_api.array(np.zeros(SWEEP_BYTES // 4, dtype=np.float32))
-        lines = min(lines, SWEEP_BYTES // 64 // built.kernels)
+            self.sweep = self.place.zeros(SWEEP_BYTES // 4)
         begin = time.perf_counter()
         warm = self._rows(built, lines, 2)
         row_ms = 1e3 * (time.perf_counter() - begin) / 2
@@ -144,7 +155,7 @@ class Worker:
 
     def _rows(self, built: _Built, lines: int, repeats: int) -> list[list[int]]:
         columns = built.kernels + 1
-        times = tvm_api.array(np.zeros(repeats * columns, dtype=np.int64))
+        times = self.place.array(np.zeros(repeats * columns, dtype=np.int64))
         built.function(built.memory, self.sweep, times, lines, repeats)
         rows = times.numpy().reshape(repeats, columns)
         clock = int(np.median(rows[:, -1]))
@@ -156,33 +167,88 @@ class Worker:
         self.built.pop(request["name"], None)
         return {}
 
+    def _probe(self, request: Request) -> PeakProbe:
+        """The known kernel, compiled once for a target."""
+        text = json.dumps(request["target"])
+        if text not in self.clocks:
+            self.clocks[text] = PeakProbe(self.place, Target.from_json(request["target"]))
+        return self.clocks[text]
 
-def _peak(request: Request) -> Answer:
-    """fp32 GFLOP/s of one thread, run by run."""
-    target = Target.from_json(request["target"])
-    function = tvm_api.build(probes.peak(target), target)[probes.PEAK]
-    values = tvm_api.array(np.full((probes.CHAINS + 1) * target.lanes, 0.5, dtype=np.float32))
-    times, turns = tvm_api.array(np.zeros(1, dtype=np.int64)), 4000
-    work = 2.0 * probes.CHAINS * target.lanes * turns
-    rates = []
-    for _ in range(int(request["repeats"])):
-        function(values, times, turns)
-        rates.append(work / max(1, int(times.numpy()[0])))
-    return {"gflops": rates}
+    def clock(self, request: Request) -> Answer:
+        """How long the known kernel takes where nothing interrupts it."""
+        return {"ns": self._probe(request).clock_ns()}
+
+    def peak(self, request: Request) -> Answer:
+        """fp32 GFLOP/s of one thread, run by run; of a remote device also its load and stolen time meanwhile."""
+        probe, session = self._probe(request), self.session
+        before = session and session.load()
+        rates = [probe.work / probe.run_ns() for _ in range(int(request["repeats"]))]
+        return {"gflops": rates, **(_stolen(before, session.load()) if session and before else {})}
+
+    def bandwidth(self, request: Request) -> Answer:
+        """GB/s that one thread reads from an array of `bytes`, run by run."""
+        target, size = Target.from_json(request["target"]), int(request["bytes"]) // 1024 * 256
+        return {"gb_s": bandwidth_gb_s(self.place, target, size, int(request["repeats"]))}
+
+    def timed(self, request: Request) -> Answer:
+        """Run a network with a clock between its kernels: rows of nanoseconds, one column a call."""
+        lowered, target = _lowered(request, timed=True)
+        functions = {**lowered.kernels, NETWORK: lowered.network}
+        function = self.place.function(tvm_api.build(functions, target), NETWORK)
+        constants = self.place.array(lowered.constants)
+        values = np.random.default_rng(0).uniform(0, 1, (1, *lowered.input)).astype(np.float32)
+        given = self.place.array(values)
+        result = self.place.array(np.zeros((1, *lowered.output), dtype=np.float32))
+        times = self.place.array(np.zeros(len(request["plan"]["calls"]) + 1, dtype=np.int64))
+        rows = []
+        for _ in range(int(request["repeats"]) + 10):
+            function(given, constants, result, times)
+            rows.append(np.diff(times.numpy()))
+        return {"times": np.stack(rows[10:]).tolist()}
+
+    def untuned(self, request: Request) -> Answer:
+        """Run each distinct kernel of a plan as TVM's default pipeline compiles it: ns, by signature."""
+        target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
+        weights, _ = read_tensors(request["weights"])
+        found: dict[str, list[int]] = {}
+        for call in plan.calls:
+            if call.kernel.signature not in found:
+                module = naive_kernel(call, weights)
+                executable = tvm_api.build_default(module, target)
+                inputs = _random_inputs(module["main"].params)
+                seconds = float(request["seconds"])
+                found[call.kernel.signature] = self.place.main_ns(executable, inputs, seconds)
+        return {"times_ns": found}
+
+    def network(self, request: Request) -> Answer:
+        """Run the network in the library at `path` on the device for about so many milliseconds: ns, run by run."""
+        assert self.session is not None
+        machine = self.session.network(request["path"])
+        values = np.random.default_rng(0).standard_normal(tuple(request["shape"]), dtype=np.float32)
+        given = [self.session.array(values)]
+        typical_ms = min(self.session.network_ns(machine, given, 20)) / 1e6
+        count = int(min(5000, max(100, request["milliseconds"] / typical_ms)))
+        return {"times": self.session.network_ns(machine, given, count)}
 
 
-def _bandwidth(request: Request) -> Answer:
-    """GB/s that one thread reads from an array of `bytes`, run by run."""
-    target, size = Target.from_json(request["target"]), int(request["bytes"]) // 1024 * 256
-    function = tvm_api.build(probes.read(target, size), target)[probes.READ]
-    data = tvm_api.array(np.ones(size, dtype=np.float32))
-    sums = tvm_api.array(np.zeros(256, dtype=np.float32))
-    times = tvm_api.array(np.zeros(1, dtype=np.int64))
-    rates = []
-    for _ in range(int(request["repeats"])):
-        function(data, sums, times)
-        rates.append(4.0 * size / max(1, int(times.numpy()[0])))
-    return {"gb_s": rates}
+def _stolen(before: Mapping[str, Any], after: Mapping[str, Any]) -> Answer:
+    """The load, and the share of the processors' time that a hypervisor gave to others between two moments."""
+    spent = np.subtract(after["counters"], before["counters"])
+    stolen = 7  # user, nice, system, idle, iowait, irq, softirq, steal: proc_stat(5)
+    share = float(spent[stolen] / spent.sum()) if len(spent) > stolen and spent.sum() > 0 else 0.0
+    return {"load": after["load"], "steal": share}
+
+
+def _rest(request: Request) -> Answer:
+    """Wait, for the device to cool down."""
+    time.sleep(request["seconds"])
+    return {}
+
+
+def _random_inputs(parameters: Any) -> list[np.ndarray[Any, Any]]:
+    shapes = [tuple(int(size) for size in parameter.ty.shape) for parameter in parameters]
+    generator = np.random.default_rng(0)
+    return [generator.standard_normal(shape, dtype=np.float32) for shape in shapes]
 
 
 def _parts(request: Request) -> tuple[Plan, dict[str, Any], dict[str, Schedule], Target]:
@@ -221,7 +287,8 @@ def _naive(request: Request) -> Answer:
     """Write the network as TVM's default pipeline compiles it."""
     target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
     weights, _ = read_tensors(request["weights"])
-    tvm_api.export(tvm_api.build_default(naive_module(plan, weights), target), request["path"])
+    executable = tvm_api.build_default(naive_module(plan, weights), target)
+    tvm_api.export(executable, request["path"], link_for(target))
     return {}
 
 
@@ -232,48 +299,6 @@ def _cuda(request: Request) -> Answer:
     executable = tvm_api.build_cuda(naive_module(plan, weights), target, prepare())
     tvm_api.export(executable, request["path"], link_for(target))
     return {}
-
-
-def _timed(request: Request) -> Answer:
-    """Run a network with a clock between its kernels: rows of nanoseconds, one column a call."""
-    lowered, target = _lowered(request, timed=True)
-    functions = {**lowered.kernels, NETWORK: lowered.network}
-    function = tvm_api.build(functions, target)[NETWORK]
-    constants = tvm_api.array(lowered.constants)
-    given = tvm_api.array(np.random.default_rng(0).uniform(0, 1, (1, *lowered.input)).astype(np.float32))
-    result = tvm_api.array(np.zeros((1, *lowered.output), dtype=np.float32))
-    times = tvm_api.array(np.zeros(len(request["plan"]["calls"]) + 1, dtype=np.int64))
-    rows = []
-    for _ in range(int(request["repeats"]) + 10):
-        function(given, constants, result, times)
-        rows.append(np.diff(times.numpy()))
-    return {"times": np.stack(rows[10:]).tolist()}
-
-
-def _untuned(request: Request) -> Answer:
-    """Run each distinct kernel of a plan as TVM's default pipeline compiles it: ns, by signature."""
-    target, plan = Target.from_json(request["target"]), plan_from(request["plan"])
-    weights, _ = read_tensors(request["weights"])
-    found: dict[str, list[int]] = {}
-    for call in plan.calls:
-        if call.kernel.signature not in found:
-            module = naive_kernel(call, weights)
-            run = tvm_api.main_of(tvm_api.build_default(module, target))
-            found[call.kernel.signature] = _run_times(run, module["main"].params, float(request["seconds"]))
-    return {"times_ns": found}
-
-
-def _run_times(run: Any, parameters: Any, seconds: float) -> list[int]:
-    shapes = [tuple(int(size) for size in parameter.ty.shape) for parameter in parameters]
-    generator = np.random.default_rng(0)
-    inputs = [tvm_api.array(generator.standard_normal(shape, dtype=np.float32)) for shape in shapes]
-    times: list[int] = []
-    deadline = time.perf_counter() + seconds
-    while len(times) < FEWEST_ROWS or (time.perf_counter() < deadline and len(times) < MOST_ROWS):
-        before = time.perf_counter_ns()
-        run(*inputs)
-        times.append(time.perf_counter_ns() - before)
-    return times[2:]
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
@@ -289,6 +314,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 "ok": False,
                 "error": " ".join(text)[:2000],
                 "at": f"{Path(last.filename).name}:{last.lineno}",
+                "lost": worker.lost(),
             }
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -8,13 +8,14 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from runtime.device import cores
+from runtime.device import cores, fingerprint
 
 START_S = 120.0
 """How long a worker may take to start: TVM's import, on a loaded machine."""
@@ -27,6 +28,38 @@ class WorkerFailed(Exception):
     def __init__(self, reason: str, *, died: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.died = reason, died
+
+
+@dataclass(frozen=True)
+class Built:
+    """A probe that a worker built: the place of its request among the others, and which process of which worker.
+
+    `answer` is what the worker said of it.
+    """
+
+    index: int
+    worker: Worker
+    generation: int
+    answer: Mapping[str, Any]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process that built it has ended."""
+        return self.worker.generation != self.generation
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows of nanoseconds, one column a kernel, and the processor that they are of, as records name it."""
+
+    times: Sequence[Sequence[int]]
+    processor: str
+
+
+RequestOf = Callable[[int], Mapping[str, Any]]
+"""What to ask of the probe that was built for the request at a place."""
+Outcome = Measured | WorkerFailed | None
+"""What came of a measurement; None where time was over."""
 
 
 class Worker:
@@ -53,7 +86,9 @@ class Worker:
             # Times must not depend on which small pages a process gets (glibc 2.35; others ignore it).
             "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         }
-        command = [sys.executable, "-P", "-m", "runtime.worker", ",".join(map(str, self.cores))]
+        command = [sys.executable, "-P", "-m", "runtime.worker"]
+        if self.cores:
+            command.append(",".join(map(str, self.cores)))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -120,7 +155,9 @@ class Worker:
             raise WorkerFailed("the worker process is gone", died=True)
         answer = self._receive(seconds)
         if not answer["ok"]:
-            raise WorkerFailed(f"{answer['error']} ({answer['at']})")
+            if answer["lost"]:
+                self.stop()
+            raise WorkerFailed(f"{answer['error']} ({answer['at']})", died=answer["lost"])
         return answer
 
     def ask(self, request: Mapping[str, Any], seconds: float = REQUEST_S) -> dict[str, Any]:
@@ -153,6 +190,17 @@ class Worker:
         process.wait()
 
 
+class Asked(Protocol):
+    """Whoever answers a single request: a worker, or the first of some devices that can."""
+
+    def ask(self, request: Mapping[str, Any], seconds: float = REQUEST_S) -> dict[str, Any]:
+        """The answer.
+
+        Raises:
+            WorkerFailed: the request failed.
+        """
+
+
 class Workers:
     """As many workers as there are cores to build on, each pinned; use it in `with`.
 
@@ -163,7 +211,7 @@ class Workers:
         available = cores()
         count = max(1, min(len(available) // threads, most or len(available)))
         groups = [available[index * threads : (index + 1) * threads] for index in range(count)]
-        self.all = tuple(Worker(group, threads) for group in groups)
+        self.all: tuple[Worker, ...] = tuple(Worker(group, threads) for group in groups)
 
     def __enter__(self) -> Workers:
         for worker in self.all:
@@ -191,23 +239,81 @@ class Workers:
                         busy[worker] = index, time.monotonic() + seconds
                     except WorkerFailed as failure:
                         yield index, worker, failure
-            for worker in self._ready(busy):
+            for worker in speaking(busy):
                 index, deadline = busy.pop(worker)
                 try:
                     yield index, worker, worker.receive(max(0.1, deadline - time.monotonic()))
                 except WorkerFailed as failure:
                     yield index, worker, failure
 
-    def _ready(self, busy: Mapping[Worker, tuple[int, float]]) -> list[Worker]:
-        """Workers that have something to say, or whose time is over."""
-        if not busy:
-            return []
-        rest = min(deadline for _, deadline in busy.values()) - time.monotonic()
-        speaking = select.select([worker.output for worker in busy], [], [], max(0.0, rest))[0]
-        now = time.monotonic()
-        return [worker for worker in busy if worker.output in speaking or busy[worker][1] <= now]
+    def build(
+        self, requests: Sequence[Mapping[str, Any]], seconds: float = REQUEST_S
+    ) -> Iterator[tuple[int, Built | WorkerFailed]]:
+        """Build the probes of all requests on all workers; yields (index of the request, what came of it)."""
+        for index, worker, answer in self.each(requests, seconds):
+            if isinstance(answer, WorkerFailed):
+                yield index, answer
+            else:
+                yield index, Built(index, worker, worker.generation, answer)
+
+    def measure(
+        self,
+        built: Sequence[Built],
+        request_of: RequestOf,
+        seconds: float = REQUEST_S,
+        over: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Run probes one at a time, with nothing else running; yields (index, what came of it).
+
+        A request is made when its turn comes. Once time is `over`, nothing but the first is run.
+        """
+        processor, begun = self.processor, False
+        for each in built:
+            if each.lost or (begun and over()):
+                yield each.index, None
+                continue
+            begun = True
+            request = {"do": "measure", "name": str(each.index), **request_of(each.index)}
+            try:
+                yield each.index, Measured(each.worker.ask(request, seconds)["times"], processor)
+            except WorkerFailed as failure:
+                yield each.index, failure
+
+    def forget(self, built: Sequence[Built]) -> None:
+        """Free what was built."""
+        for each in built:
+            with suppress(WorkerFailed):
+                if not each.lost:
+                    each.worker.ask({"do": "forget", "name": str(each.index)})
 
     @property
-    def first(self) -> Worker:
+    def processor(self) -> str:
+        """What records call the processor that is measured on; of several devices, all of their kind."""
+        return fingerprint()
+
+    @property
+    def recorder(self) -> str:
+        """What a record of a failure says where it failed."""
+        return self.processor
+
+    @property
+    def first(self) -> Asked:
         """The one for single requests."""
         return self.all[0]
+
+
+AnyWorker = TypeVar("AnyWorker", bound=Worker)
+
+
+def speaking(busy: Mapping[AnyWorker, tuple[Any, float]], most_s: float = float("inf")) -> list[AnyWorker]:
+    """Wait for workers, each with its deadline, until some have something to say or their time is over: those.
+
+    None of them where neither happens within `most_s` seconds.
+    """
+    if not busy:
+        return []
+    rest = min(deadline for _, deadline in busy.values()) - time.monotonic()
+    rest = max(0.0, min(rest, most_s))
+    heard = select.select([worker.output for worker in busy], [], [], rest)[0]
+    now = time.monotonic()
+    return [worker for worker in busy if worker.output in heard or busy[worker][1] <= now]

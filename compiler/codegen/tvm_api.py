@@ -34,6 +34,7 @@ __all__ = [
     "ir",
     "known_features",
     "known_processors",
+    "load_library",
     "load_main",
     "lower_relax",
     "main_of",
@@ -233,6 +234,11 @@ def build_cuda(module: Any, target: Target, headers: Sequence[str]) -> Any:
     tvm.register_global_func("tvm_callback_cuda_compile", compile_source, override=True)
     gpu = tvm.target.Target({"kind": "cuda", "arch": target.arch}, host=tvm_target(target))
     return tvm.compile(module, target=gpu)
+
+
+def load_library(path: str) -> Any:
+    """A shared library that `export` wrote, loaded."""
+    return tvm.runtime.load_module(path)
 
 
 def load_main(path: str) -> Any:

@@ -141,6 +141,7 @@ _EXPECTED = (
     ("dsl.known_targets", "TargetsFileProblem"),
     ("runtime.data.dataset", "DataProblem"),
     ("runtime.device", "UnknownProcessor"),
+    ("runtime.devices.tracker", "DeviceProblem"),
     ("runtime.experiment", "NoSuchPart"),
     ("runtime.experiment", "SeveralInputs"),
     ("runtime.files", "FileProblem"),

@@ -14,6 +14,7 @@ from runtime.records.near import Neighbours
 from runtime.records.pack import PACK_FILE, load_pack, merge, read_pack, write_pack
 from runtime.records.problems import DamagedRecords, RecordsProblem
 from runtime.records.record import (
+    ANY_DEVICE,
     COMPANY,
     DIED,
     FAILED,
@@ -24,10 +25,12 @@ from runtime.records.record import (
     best_of,
     fastest,
     key_of,
+    of_kind,
 )
 from runtime.records.salvage import Salvaged, salvage
 
 __all__ = [
+    "ANY_DEVICE",
     "COMPANY",
     "DIED",
     "FAILED",
@@ -36,6 +39,7 @@ __all__ = [
     "PriceRecord",
     "NetworkRecord",
     "key_of",
+    "of_kind",
     "best_of",
     "fastest",
     "Records",

@@ -155,6 +155,11 @@ class Records:
     def signatures(self, key: Key) -> list[str]:
         """The kernels that have records under a key; reads no more than one row of each."""
         where = "target = ? AND tvm = ? AND processor = ?"
+        if key.kind is not None:
+            condition, values = _condition(None, key)
+            with self._reported():
+                query = f"SELECT DISTINCT signature FROM {MEASUREMENT.name}{condition} ORDER BY signature"
+                return [str(name) for (name,) in self._connection.execute(query, values)]
         following = f"SELECT min(signature) FROM {MEASUREMENT.name} WHERE {where} AND signature > name"
         query = f"WITH RECURSIVE found(name) AS (VALUES ('') UNION ALL SELECT ({following}) FROM found"
         given = (key.target, key.tvm, key.processor)
@@ -203,7 +208,10 @@ def _verdict(record: Record, held: Record | None) -> str:
 def _condition(signatures: Iterable[str] | None, key: Key | None) -> tuple[str, tuple[str, ...]]:
     """The part of a query that says which rows are meant, and its values."""
     parts, given = [], []
-    if key is not None:
+    if key is not None and key.kind is not None:
+        parts.append("target = ? AND tvm = ? AND substr(processor, 1, length(?)) = ?")
+        given += [key.target, key.tvm, key.kind, key.kind]
+    elif key is not None:
         parts.append("target = ? AND tvm = ? AND processor = ?")
         given += [key.target, key.tvm, key.processor]
     if signatures is not None:

@@ -16,7 +16,7 @@ from compiler.codegen.schedules import template_of
 from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel, unchecked
 from runtime.records.database import Records
-from runtime.records.record import Key, fastest
+from runtime.records.record import Key, fastest, of_kind
 
 SHAPES, EACH = 8, 4
 """Near kernels whose schedules are offered, and how many of each."""
@@ -71,7 +71,8 @@ class Neighbours:
             name for _, name in nsmallest(SHAPES, others, key=lambda other: (_gap(scale, other[0]), other[1]))
         ]
         held: dict[str, list[Schedule]] = {}
-        rows = [row for row in self.records.rows(chosen, self.key) if row.schedule.template == template]
+        rows = of_kind(self.records.rows(chosen, self.key), self.key)
+        rows = [row for row in rows if row.schedule.template == template]
         for record in fastest(rows, EACH):
             held.setdefault(record.signature, []).append(record.schedule)
         turns = zip_longest(*(held.get(name, []) for name in chosen))

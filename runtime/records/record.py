@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from statistics import median
@@ -18,17 +18,27 @@ from runtime.device import fingerprint
 
 FAILED, DIED = "failed: ", "died: "
 """How the status of a schedule begins that cannot be used; one whose worker died or was late is tried once more."""
+ANY_DEVICE = " @*"
+"""How the processor of a key ends that means all devices of one kind; one of them ends with ` @` and its name."""
 COMPANY = "company"
 """The context of a price that was taken in the company of other kernels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where a record holds: the target's key, TVM's version, the processor's fingerprint."""
+    """Where a record holds: the target's key, TVM's version, the processor's fingerprint.
+
+    A remote device's fingerprint has its name, too; with `ANY_DEVICE` instead, a key is that of all of its kind.
+    """
 
     target: str
     tvm: str
     processor: str
+
+    @property
+    def kind(self) -> str | None:
+        """What the processors of all devices begin with that the key means; None where it is of one processor."""
+        return self.processor.removesuffix("*") if self.processor.endswith(ANY_DEVICE) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +112,21 @@ class NetworkRecord:
     measured: str = ""
 
 
-def key_of(target: Target) -> Key:
-    """The key of records made on this machine for the target."""
-    return Key(target.key, version(), fingerprint())
+def key_of(target: Target, processor: str | None = None) -> Key:
+    """The key of records made for the target on this machine, or on another processor."""
+    return Key(target.key, version(), processor or fingerprint())
+
+
+def of_kind(records: Iterable[Record], key: Key) -> list[Record]:
+    """The records of several devices as those of one: of each schedule the fastest, or why it failed everywhere."""
+    if key.kind is None:
+        return list(records)
+    found: dict[tuple[str, Schedule], Record] = {}
+    for record in records:
+        held = found.get((record.signature, record.schedule))
+        if held is None or record.median_ns < held.median_ns:
+            found[record.signature, record.schedule] = replace(record, key=key)
+    return list(found.values())
 
 
 def now() -> str:

@@ -80,8 +80,8 @@ def _measured(run: Run, found: Sequence[Run], progress: Progress) -> Measured:
     try:
         with Workers(target.threads) as workers:
             noise = probe_noise(target, workers.first)
-            times_ms = measure_plans(plans, table.schedules, target, workers, progress)
+            times = measure_plans(plans, table.schedules, target, workers, progress)
     except (WorkerFailed, BenchProblem) as problem:
         return Measured(not_measured=f"a network cannot be built or run: {problem}")
     names = [each.experiment.target.name for each in found]
-    return Measured(dict(zip(names, times_ms, strict=True)), noise.noisy)
+    return Measured(dict(zip(names, (each.ms for each in times), strict=True)), noise.noisy)

@@ -158,14 +158,16 @@ def test_a_death_condemns_neither_its_neighbours_nor_itself_at_once(
     kernels = dict(list(mobile(1).kernels.items())[:1])
     real, deadly = tune._Run._measure, candidates(next(iter(kernels.values())), target)[0]
 
-    def kill(run: tune._Run, name: str, trial: tune._Trial, worker: Worker) -> None:
+    single = Workers(target.threads, 1)
+
+    def kill(run: tune._Run, trial: tune._Trial) -> dict[str, object]:
         if trial.schedule == deadly:
-            assert worker._process is not None
-            worker._process.kill()
-        real(run, name, trial, worker)
+            assert single.all[0]._process is not None
+            single.all[0]._process.kill()
+        return real(run, trial)
 
     monkeypatch.setattr(tune._Run, "_measure", kill)
-    with Workers(target.threads, 1) as single, Records(tmp_path / "r.sqlite") as records:
+    with single, Records(tmp_path / "r.sqlite") as records:
         for status in (DIED, FAILED):
             result = tune.tune(kernels, target, records, trials=3, workers=single)
             assert result.failed == 1
@@ -206,9 +208,9 @@ def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target, tmp_pat
         def first(self) -> Idle:
             return self
 
-        def each(self, requests: list[object], seconds: float) -> Iterator[tuple[int, Idle, object]]:
+        def build(self, requests: list[object], seconds: float) -> Iterator[tuple[int, object]]:
             for index in range(len(requests)):
-                yield index, self, WorkerFailed("too large") if index == 0 else {}
+                yield index, WorkerFailed("too large") if index == 0 else None
             self.over = True
 
         def ask(self, request: object, seconds: float = 1.0) -> dict[str, object]:
@@ -247,21 +249,13 @@ def test_a_price_counts_short_stops_and_no_long_ones() -> None:
     assert price_kernels.median_of_means(np.array([5e6, 4e6, 9e6])) == 5e6
 
 
-def test_the_company_touches_as_much_as_a_network(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    class Recorder:
-        def ask(self, request: dict[str, int]) -> dict[str, object]:
-            asked.append(request["lines"])
-            return {"times": [[1, 1]] * 3}
-
+def test_the_company_touches_as_much_as_a_network(target: Target) -> None:
     plan = mobile(1)
     group = [(name, candidates(kernel, target)[0]) for name, kernel in plan.kernels.items()][:2]
     kernels = [plan.kernels[name] for name, _ in group]
     values = max(prod(kernel.output) + sum(map(prod, kernel.inputs)) for kernel in kernels)
     own = 4 * (sum(map(packed_size, kernels)) + values)
-    for more in (0, 64 * 2 * 100, -10):
-        price_kernels._price_group("0", group, Recorder(), own + more)  # type: ignore[arg-type]
+    asked = [price_kernels._request(group, own + more)["lines"] for more in (0, 64 * 2 * 100, -10)]
     assert asked == [0, 100, 0]
 
 
@@ -298,11 +292,12 @@ def test_a_network_is_compiled_and_timed_outside(target: Target, workers: Worker
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
     sizes = measure.compile_plan(plan, weights, schedules, target, tmp_path / "a.so", workers.first)
     assert sizes["workspace_bytes"] > 0
-    (whole_ms,) = fit_latency.measure_plans([plan], schedules, target, workers)
-    assert whole_ms > 0
+    (whole,) = fit_latency.measure_plans([plan], schedules, target, workers)
+    assert whole.ms > 0
+    assert whole.processor == device.fingerprint()
     calls = measure.time_calls(plan, weights, schedules, target, repeats=20, worker=workers.first)
     assert len(calls) == len(plan.calls)
-    assert 0 < sum(calls) < 100 * whole_ms
+    assert 0 < sum(calls) < 100 * whole.ms
     untuned = measure.time_untuned(plan, weights, target, worker=workers.first)
     assert len(untuned) == len(plan.calls)
     assert min(untuned) > 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,14 @@ from compiler.target import Target
 from runtime import profiler
 from runtime.budget import Budget
 from runtime.console import Silent
-from runtime.device import Noise, host
+from runtime.device import Noise, fingerprint, host
 from runtime.fit_latency import affordable
 from runtime.price_kernels import PASSES, Time, price
 from runtime.price_log import Price, PriceLog
 from runtime.profiler import profile
 from runtime.recorded_table import MissingPrices, table_from_records
 from runtime.records import NetworkRecord, PriceRecord, Record, Records, key_of
+from runtime.workers import Built, Measured, RequestOf, Worker
 from tests.compiler.codegen.plans import mobile
 
 pytestmark = pytest.mark.tvm
@@ -162,7 +164,7 @@ class Machine:
     """Workers whose kernels take as many microseconds as there were measurements, until they are interrupted."""
 
     def __init__(self, measurements: int) -> None:
-        self.left, self.groups = measurements, []
+        self.left, self.groups = measurements, list[int]()
         self.all = (self,)
 
     @property
@@ -170,23 +172,28 @@ class Machine:
         """The one worker."""
         return self
 
-    def each(
-        self, requests: list[dict[str, object]], seconds: float
-    ) -> Iterator[tuple[int, Machine, object]]:
+    def build(self, requests: list[dict[str, Any]], seconds: float) -> Iterator[tuple[int, Built]]:
         """Build everything."""
-        self.sizes = {str(request["name"]): len(request["kernels"]) for request in requests}  # type: ignore[arg-type]
-        for index in range(len(requests)):
-            yield index, self, {}
+        for index, request in enumerate(requests):
+            yield index, Built(index, Worker(()), 0, {"kernels": len(request["kernels"])})
 
-    def ask(self, request: Mapping[str, object], seconds: float = 1.0) -> dict[str, object]:
-        """One more measurement."""
-        if request["do"] == "forget":
-            return {}
-        if self.left == 0:
-            raise KeyboardInterrupt
-        self.left -= 1
-        self.groups.append(str(request["name"]))
-        return {"times": [[1000 * len(self.groups)] * self.sizes[str(request["name"])]] * 3}
+    def measure(self, built: Sequence[Built], request_of: RequestOf) -> Iterator[tuple[int, Measured]]:
+        """One measurement after the other."""
+        for each in built:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            self.groups.append(each.index)
+            rows = [[1000 * len(self.groups)] * each.answer["kernels"]] * 3
+            yield each.index, Measured(rows, self.processor)
+
+    def forget(self, built: Sequence[Built]) -> None:
+        """Nothing to free."""
+
+    @property
+    def processor(self) -> str:
+        """This machine's."""
+        return fingerprint()
 
 
 @pytest.mark.parametrize("point", range(5))
@@ -229,9 +236,9 @@ def test_a_profile_is_the_view_and_measures_nothing_twice(
     assert table == table_from_records(KERNELS, target, records)
     assert len(table.model.samples) == 3
 
-    monkeypatch.setattr(profiler, "Workers", lambda threads: nullcontext(Machine(0)))
+    monkeypatch.setattr(profiler, "workers_of", lambda *given: nullcontext(Machine(0)))
     monkeypatch.setattr(profiler, "probe_noise", lambda target, worker: QUIET)
-    monkeypatch.setattr(profiler, "fit", None)
+    monkeypatch.setattr(profiler, "measure_samples", None)
     assert profile(KERNELS, target, records, sample_plans=PLANS, trials=1) == table
 
 
@@ -298,7 +305,7 @@ def test_an_interrupted_profile_says_what_is_kept(
     def stop(*given: object) -> Noise:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(profiler, "Workers", lambda threads: nullcontext(Machine(0)))
+    monkeypatch.setattr(profiler, "workers_of", lambda *given: nullcontext(Machine(0)))
     monkeypatch.setattr(profiler, "probe_noise", stop)
     with pytest.raises(KeyboardInterrupt, match="nothing was measured yet by this run"):
         profile(KERNELS, target, records, sample_plans=PLANS)
