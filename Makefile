@@ -15,7 +15,7 @@ setup: $(STAMP)  ## create .venv with everything in it
 # test of the grammar's strictness needs it.
 $(STAMP): pyproject.toml constraints.txt
 	command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers,digits,lsp,tensorboard,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers,devices,digits,lsp,tensorboard,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/strict 'interegular>=0.3'
 	touch $(STAMP)
 

@@ -14,6 +14,7 @@ from runtime.cli import (
     board,
     bundles,
     costs,
+    devices,
     editor,
     experiments,
     language,
@@ -71,6 +72,7 @@ for function in _COMMANDS:
     app.command()(function)
 app.add_typer(architectures.app, name="arch")
 app.add_typer(bundles.app, name="bundle")
+app.add_typer(devices.app, name="device")
 app.add_typer(records.app, name="records")
 app.add_typer(tables.app, name="table")
 app.add_typer(targets.app, name="targets")

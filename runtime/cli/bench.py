@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runtime.cli.bench_subject import misnamed, no_bundle
 from runtime.cli.common import Answer, CommandError
 from runtime.cli.models import refuse
+
+if TYPE_CHECKING:
+    from runtime.devices.tracker import RemoteDevice
 
 
 class SortKey(StrEnum):
@@ -89,7 +92,7 @@ class Options:
         return [f"--{field.name}" for field in fields(self) if getattr(self, field.name)]
 
 
-def bench_folder(path: Path, options: Options, form: Answer) -> None:
+def bench_folder(path: Path, options: Options, form: Answer, device: RemoteDevice | None = None) -> None:
     """Measure the bundle in a folder, or in a run folder, and print what came of it.
 
     Raises:
@@ -102,13 +105,19 @@ def bench_folder(path: Path, options: Options, form: Answer) -> None:
     if folder is None:
         raise CommandError(no_bundle(path))
     trusted(folder, options.trust)
+    if device is not None:
+        refuse({"--kernels": options.kernels or None}, "measures this machine, and does not go with --device")
+        refuse(
+            {"--cores": options.cores},
+            "does not go with --device; `onepath device serve --cores` says which cores a device uses",
+        )
     if options.kernels:
         _bench_kernels(folder, options, form)
     else:
         refuse(
             {"--table": options.table, "--sort": options.sort, "--plot": options.plot}, "goes with --kernels"
         )
-        _bench_peers(folder, options, form)
+        _bench_peers(folder, options, form, device)
 
 
 def refuse_for_file(path: Path, options: Options) -> None:
@@ -158,7 +167,7 @@ def _outputs(options: Options, schema: str) -> None:
         checked_output(options.save, json_kind("such a result", schema), inputs=inputs, force=True)
 
 
-def _bench_peers(folder: Path, options: Options, form: Answer) -> None:
+def _bench_peers(folder: Path, options: Options, form: Answer, remote: RemoteDevice | None) -> None:
     from dataclasses import asdict
 
     from runtime import device
@@ -177,7 +186,7 @@ def _bench_peers(folder: Path, options: Options, form: Answer) -> None:
     model = model_of(folder, options.model) if names else None
     subject = Subject(folder, model, names, machine=device.description())
     timing = USUAL_TIMING if options.seconds is None else Timing(runs=FEWEST_RUNS, seconds=options.seconds)
-    result = measure(subject, timing, options.threads, options.core_numbers, Console())
+    result = measure(subject, timing, options.threads, options.core_numbers, Console(), remote)
     if options.save:
         write_benchmark(options.save, result)
     if form is Answer.JSON:

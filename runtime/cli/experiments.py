@@ -22,8 +22,10 @@ from runtime.cli.common import (
     write_answer,
     write_json,
 )
+from runtime.cli.devices import TRACKER, Device, TrackerAddress, remote
 
 if TYPE_CHECKING:
+    from runtime.devices.tracker import RemoteDevice
     from runtime.stages import Run
 
 Out = Annotated[Path | None, typer.Option("--out", help="the run folder; default runs/<name of the file>")]
@@ -55,6 +57,7 @@ def open_run(
     overrides: list[str] | None,
     given: Path | None,
     records: Path | None,
+    device: RemoteDevice | None = None,
 ) -> Run:
     """The run that a command's options describe."""
     from runtime.console import Console
@@ -65,7 +68,7 @@ def open_run(
     source = read_source(file)
     experiment = load_experiment(source, search=search, space=space, target=target, overrides=overrides or ())
     stem = experiment.space.name if str(file) == "-" else file.stem
-    return Run(experiment, RunFolder(out or Path("runs") / stem), Console(), records, given)
+    return Run(experiment, RunFolder(out or Path("runs") / stem), Console(), records, given, device=device)
 
 
 def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = None) -> None:
@@ -121,6 +124,8 @@ def run(
     overrides: Override = None,
     arch: Given = None,
     records: RecordsFile = None,
+    device: Device = None,
+    tracker: TrackerAddress = TRACKER,
     board: Board = None,
     targets: specialise.Targets = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and do nothing")] = False,
@@ -137,12 +142,12 @@ def run(
     Example: onepath run mobile.space --targets host,pixel1 --out runs/mobile-targets
     """
     if targets is not None:
-        models.refuse({"--target": target, "--arch": arch}, "does not go with --targets")
+        models.refuse({"--target": target, "--arch": arch, "--device": device}, "does not go with --targets")
         names = specialise.target_names(targets)
         folder, runs = specialise.open_runs(file, names, out, search, space, overrides, records)
         specialise.run_targets(folder, runs, None, board, dry_run, form)
         return
-    this = open_run(file, out, target, search, space, overrides, arch, records)
+    this = open_run(file, out, target, search, space, overrides, arch, records, remote(device, tracker))
     if dry_run:
         _print_plan(this, form)
     else:
@@ -194,11 +199,13 @@ def stage_command(stage: str) -> Callable[..., None]:
         overrides: Override = None,
         arch: Given = None,
         records: RecordsFile = None,
+        device: Device = None,
+        tracker: TrackerAddress = TRACKER,
         board: Board = None,
         resume: Resume = True,
         form: AnswerFormat = Answer.TEXT,
     ) -> None:
-        run = open_run(file, out, target, search, space, overrides, arch, records)
+        run = open_run(file, out, target, search, space, overrides, arch, records, remote(device, tracker))
         _go(run, stage, not resume, form, board)
 
     run_to_stage.__name__ = stage
@@ -216,6 +223,8 @@ def search(
     overrides: Override = None,
     arch: Given = None,
     records: RecordsFile = None,
+    device: Device = None,
+    tracker: TrackerAddress = TRACKER,
     board: Board = None,
     targets: specialise.Targets = None,
     resume: Resume = True,
@@ -229,7 +238,7 @@ def search(
     """
     if targets is None:
         _go(
-            open_run(file, out, target, search, space, overrides, arch, records),
+            open_run(file, out, target, search, space, overrides, arch, records, remote(device, tracker)),
             "search",
             not resume,
             form,
@@ -237,7 +246,8 @@ def search(
         )
         return
     anew = None if resume else True
-    models.refuse({"--target": target, "--arch": arch, "--restart": anew}, "does not go with --targets")
+    single = {"--target": target, "--arch": arch, "--device": device, "--restart": anew}
+    models.refuse(single, "does not go with --targets")
     names = specialise.target_names(targets)
     folder, runs = specialise.open_runs(file, names, out, search, space, overrides, records)
     specialise.run_targets(folder, runs, "derive", board, False, form)
@@ -253,6 +263,8 @@ def build(
     overrides: Override = None,
     arch: Given = None,
     records: RecordsFile = None,
+    device: Device = None,
+    tracker: TrackerAddress = TRACKER,
     resume: Resume = True,
     threads: models.Threads = None,
     trials: models.Trials = None,
@@ -281,10 +293,10 @@ def build(
             of_spaces | {"--restart": None if resume else True},
             "is for .space files, and this is a .onnx file",
         )
-        models.build(file, out, target, records, options, prefix, form)
+        models.build(file, out, target, records, options, prefix, form, remote(device, tracker))
         return
     options.refuse()
-    this = open_run(file, out, target, search, space, overrides, arch, records)
+    this = open_run(file, out, target, search, space, overrides, arch, records, remote(device, tracker))
     if prefix is None:
         _go(this, "build", not resume, form)
     else:
@@ -316,6 +328,8 @@ def bench(
     overrides: Override = None,
     arch: Given = None,
     records: RecordsFile = None,
+    device: Device = None,
+    tracker: TrackerAddress = TRACKER,
     resume: Resume = True,
     peers: benches.Peers = False,
     peer: benches.OnlyPeer = None,
@@ -357,10 +371,15 @@ def bench(
             of_spaces | {"--restart": None if resume else True},
             "is for .space files, and this is a folder",
         )
-        benches.bench_folder(file, options, form)
+        benches.bench_folder(file, options, form, remote(device, tracker))
     else:
         benches.refuse_for_file(file, options)
-        _go(open_run(file, out, target, search, space, overrides, arch, records), "bench", not resume, form)
+        _go(
+            open_run(file, out, target, search, space, overrides, arch, records, remote(device, tracker)),
+            "bench",
+            not resume,
+            form,
+        )
 
 
 STAGE_COMMANDS: tuple[Callable[..., None], ...] = (

@@ -14,7 +14,9 @@ from dsl.diagnostic import DiagnosticError
 from runtime.cli.common import Answer, CommandError, write_answer
 
 if TYPE_CHECKING:
+    from compiler.target import Target
     from dsl.settings import TargetSettings
+    from runtime.devices.tracker import RemoteDevice
 
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="of a .onnx file: threads to use (1)")]
 Trials = Annotated[
@@ -80,19 +82,19 @@ def build(
     options: Options,
     name: str | None,
     form: Answer,
+    device: RemoteDevice | None = None,
 ) -> None:
     """Build a model's bundle, or with the `name` of its functions its standalone form, and print what came of it."""
     from runtime.console import Console
     from runtime.model_build import BUDGET_S, Tuning, answer, build_model
     from runtime.standalone_build import answer_model, build_standalone_model
-    from runtime.targets import here, resolve
 
     settings = _settings(target, options)
-    resolved = resolve(settings) if options.trials == 0 else here(settings)
+    resolved = _resolved(settings, measured=options.trials != 0, remote=device is not None)
     folder, sizes = out or Path("runs") / file.stem, _sizes(options.input_shape)
     budget_s = BUDGET_S if settings.tune_budget is None else settings.tune_budget
     if name is not None:
-        tuning = Tuning(options.trials, budget_s, records)
+        tuning = Tuning(options.trials, budget_s, records, device)
         made = build_standalone_model(file, resolved, folder, name, sizes, tuning, Console())
         write_answer(answer_model(*made), form)
         return
@@ -105,8 +107,18 @@ def build(
         input_sizes=sizes,
         records=records,
         progress=Console(),
+        device=device,
     )
     write_answer(answer(built), form)
+
+
+def _resolved(settings: TargetSettings, *, measured: bool, remote: bool) -> Target:
+    """The target, which this machine must be able to run where it is `measured` here and not on a `remote` device."""
+    from runtime.targets import here, measurable, resolve
+
+    if not measured:
+        return resolve(settings)
+    return measurable(settings) if remote else here(settings)
 
 
 def standalone_name(standalone: bool, name: str | None) -> str | None:

@@ -87,7 +87,8 @@ def test_switches_change_the_features() -> None:
 
 def test_another_machine_cannot_be_measured_here() -> None:
     with pytest.raises(
-        UnsupportedTarget, match=r"board.*cannot be measured.*it is aarch64.*latency_table.*--trials 0"
+        UnsupportedTarget,
+        match=r"board.*cannot be measured.*it is aarch64.*--device KEY.*latency_table.*--trials 0",
     ):
         here(AARCH64)
     assert cannot_run(resolve(TargetSettings("host"))) is None
