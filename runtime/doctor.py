@@ -27,9 +27,8 @@ from runtime.linker import (
     cross_compiler,
     emulator,
     has_zig,
-    own_c_compiler,
     own_compiler,
-    refused_cc,
+    refused_compilers,
     way_out,
 )
 from runtime.user_folders import cache_folder, data_folder
@@ -102,14 +101,14 @@ def _python() -> Iterator[Finding]:
 
 def _compiler() -> Iterator[Finding]:
     """A shared library can be linked: each kernel that is tuned and each bundle needs it."""
-    name = own_compiler()
-    if name is None:
+    own = own_compiler()
+    if own is None:
         yield Finding("C++ compiler", State.FAIL, "none is found", "install one (apt-get install g++)")
         return
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "a.cc"
         source.write_text("#include <cmath>\nfloat f(float x) { return std::sqrt(x); }\n")
-        command = [name, "-shared", "-fPIC", "-o", f"{folder}/a.so", str(source)]
+        name, command = " ".join(own), [*own, "-shared", "-fPIC", "-o", f"{folder}/a.so", str(source)]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_S)
             yield Finding("C++ compiler", State.OK, name)
@@ -118,11 +117,11 @@ def _compiler() -> Iterator[Finding]:
             yield Finding("C++ compiler", State.FAIL, f"{name} links no shared library ({problem})", way_out)
 
 
-def _cc() -> Iterator[Finding]:
-    """`CC`, where it says what compiles nothing for this machine."""
-    if said := refused_cc():
-        taken = f"{' '.join(own_c_compiler() or ('none',))} is taken for this machine's C"
-        yield Finding("CC", State.WARN, f"{said} compiles nothing for this machine; {taken}", "unset CC")
+def _named_compilers() -> Iterator[Finding]:
+    """`CXX` and `CC`, where they say what compiles nothing for this machine."""
+    for variable, said, taken in refused_compilers():
+        found = f"`{said}` compiles nothing for this machine; {taken} is taken"
+        yield Finding(variable, State.WARN, found, f"unset {variable}")
 
 
 def _cross() -> Iterator[Finding]:
@@ -289,7 +288,7 @@ def _user_folders() -> Iterator[Finding]:
 CHECKS: tuple[Check, ...] = (
     _python,
     _compiler,
-    _cc,
+    _named_compilers,
     _cross,
     _nvrtc,
     _tvm,

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -91,10 +91,16 @@ def compiler_for(target: Target) -> Compiler:
 def link_for(target: Target) -> Link | None:
     """How code of a target becomes a shared library; None for this machine's own, which needs nothing special.
 
+    Where `CXX` or `CC` is set it is not left to TVM, which takes all that it says for the name of one program.
+
     Raises:
         NoCompiler: no compiler for the target is installed.
     """
-    return None if is_own(target) else compiler_for(target).share
+    if not is_own(target):
+        return compiler_for(target).share
+    named = os.environ.get("CXX") or os.environ.get("CC")
+    own = own_compiler() if named else None
+    return None if own is None else Compiler(own).share
 
 
 def is_own(target: Target) -> bool:
@@ -104,29 +110,34 @@ def is_own(target: Target) -> bool:
     )
 
 
-def own_compiler() -> str | None:
-    """This machine's C++ compiler: the one that `CXX` names, else the first of `OWN`; None where it is missing."""
-    name = os.environ.get("CXX") or _first(OWN)
-    return name if name and shutil.which(name) else None
+def own_compiler() -> tuple[str, ...] | None:
+    """This machine's C++ compiler, as the words of its command; None where it is missing.
+
+    It is what `CXX` says (`ccache g++`), where that is installed and compiles for this machine, else the first of
+    `OWN`: one that is exported to build for another machine is no compiler of this one's.
+    """
+    return _own("CXX", OWN)
 
 
 def own_c_compiler() -> tuple[str, ...] | None:
-    """This machine's C compiler, as the words of its command; None where it is missing.
+    """This machine's C compiler, as `own_compiler`: what `CC` says, else the first of `OWN_C`."""
+    return _own("CC", OWN_C)
 
-    It is what `CC` says (`ccache gcc`), where that is installed and compiles for this machine, else the first of
-    `OWN_C`: a `CC` that is exported to build for another machine is no compiler of this one's.
-    """
-    named = _words(os.environ.get("CC", ""))
+
+def _own(variable: str, usual: Sequence[str]) -> tuple[str, ...] | None:
+    named = _words(os.environ.get(variable, ""))
     if named and shutil.which(named[0]) and _compiles_for(named) in (None, platform.machine()):
         return named
-    usual = _first(OWN_C)
-    return None if usual is None else (usual,)
+    found = next(filter(shutil.which, usual), None)
+    return None if found is None else (found,)
 
 
-def refused_cc() -> str | None:
-    """What `CC` says, where another compiler is taken for this machine's."""
-    said = os.environ.get("CC", "")
-    return said if said.strip() and own_c_compiler() != _words(said) else None
+def refused_compilers() -> Iterator[tuple[str, str, str]]:
+    """Each of `CXX` and `CC` whose compiler is not taken for this machine's: its name, what it says, what is taken."""
+    for variable, taken in (("CXX", own_compiler()), ("CC", own_c_compiler())):
+        said = os.environ.get(variable, "").strip()
+        if said and taken != _words(said):
+            yield variable, said, " ".join(taken or ("none",))
 
 
 def _words(command: str) -> tuple[str, ...]:
@@ -134,10 +145,6 @@ def _words(command: str) -> tuple[str, ...]:
         return tuple(shlex.split(command))
     except ValueError:  # a quotation mark that is not closed
         return ()
-
-
-def _first(names: Sequence[str]) -> str | None:
-    return next(filter(shutil.which, names), None)
 
 
 @lru_cache

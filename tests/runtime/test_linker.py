@@ -1,14 +1,17 @@
-"""Which C compiler is taken for this machine: the one that `CC` says, unless it compiles nothing for it."""
+"""Which compilers are taken for this machine: those that `CXX` and `CC` say, unless they compile nothing for it."""
 
 from __future__ import annotations
 
 import platform
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runtime import doctor
-from runtime.linker import own_c_compiler, refused_cc
+from runtime.device import host
+from runtime.linker import link_for, own_c_compiler, own_compiler
 
 
 @pytest.fixture
@@ -23,6 +26,8 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / name
         path.write_text(f"#!/bin/sh\n{said}\n")
         path.chmod(0o755)
+    for variable in ("CC", "CXX"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
@@ -41,13 +46,19 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("gcc '", ("gcc",)),
     ],
 )
-def test_cc(said: str, taken: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", said)
-    assert own_c_compiler() == taken
+@pytest.mark.parametrize(("variable", "found"), [("CC", own_c_compiler), ("CXX", own_compiler)])
+def test_what_is_named_is_taken_where_it_fits(
+    variable: str,
+    found: Callable[[], tuple[str, ...] | None],
+    said: str,
+    taken: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, said)
+    assert found() == taken
     refused = bool(said) and taken == ("gcc",)
-    assert refused_cc() == (said if refused else None)
-    assert [str(finding) for finding in doctor._cc()] == refused * [
-        f"warn  CC: {said} compiles nothing for this machine; gcc is taken for this machine's C; unset CC"
+    assert [str(finding) for finding in doctor._named_compilers()] == refused * [
+        f"warn  {variable}: `{said}` compiles nothing for this machine; gcc is taken; unset {variable}"
     ]
 
 
@@ -55,3 +66,17 @@ def test_without_any_there_is_none(bin_folder: Path, monkeypatch: pytest.MonkeyP
     (bin_folder / "gcc").unlink()
     monkeypatch.setenv("CC", "other-gcc")
     assert own_c_compiler() is None
+    assert link_for(host()) is None
+
+
+@pytest.mark.skipif(shutil.which("env") is None, reason="there is no env")
+@pytest.mark.parametrize("said", ["none-gcc", "env g++"])
+def test_a_library_is_linked_by_what_fits(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if own_compiler() is None or shutil.which("g++") is None:
+        pytest.skip("there is no g++")
+    monkeypatch.setenv("CXX", said)
+    (tmp_path / "empty.c").touch()
+    share = link_for(host())
+    assert share is not None
+    share(str(tmp_path / "empty.so"), [str(tmp_path / "empty.c")])
+    assert (tmp_path / "empty.so").read_bytes().startswith(b"\x7fELF")
