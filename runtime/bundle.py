@@ -331,7 +331,7 @@ def run_verified(bundle: Bundle, arguments: Sequence[str]) -> tuple[int, str, st
     Raises:
         FileProblem: it is not for this machine; nothing of it was loaded.
     """
-    with _refused(bundle.folder, "build it for this machine"):
+    with _refused(bundle.folder, "`onepath targets` lists what to build for"):
         checks.check_machine(asdict(bundle.manifest))
     command = [sys.executable, "-I", "-B", str(bundle.folder / "runner.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

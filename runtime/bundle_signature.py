@@ -73,7 +73,7 @@ def signature_state(bundle: Bundle) -> str:
         done = _ssh_keygen(["check-novalidate", "-n", NAMESPACE, "-s", str(file)], bundle.manifest_bytes)
     key = done.stdout.decode(errors="replace").strip().rpartition(" ")[2]
     if done.returncode:
-        return f"its signature ({SIGNATURE}) is damaged, or of another {MANIFEST}"
+        return f"signed, but its signature ({SIGNATURE}) is damaged, or of another {MANIFEST}"
     return (
         f"signed with a key that is not listed, {key}" if key.isprintable() else "signed with an unknown key"
     )

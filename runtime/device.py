@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 
-from compiler.codegen.tvm_api import known_processors, system_processor
 from compiler.target import Target
 from dsl.suggest import counted
 from runtime.features import features_of
@@ -64,6 +63,8 @@ def host(threads: int = 1, name: str = "host") -> Target:
     Raises:
         ValueError: more threads than the machine has cores for this process.
     """
+    from compiler.codegen.tvm_api import system_processor
+
     available = len(cores())
     if threads > available:
         raise ValueError(f"{threads} threads asked for, and this process has {counted(available, 'core')}")
@@ -102,6 +103,8 @@ def check_cpu(cpu: str, triple: str) -> None:
     Raises:
         UnknownProcessor: with near names.
     """
+    from compiler.codegen.tvm_api import known_processors
+
     known = known_processors(triple)
     if cpu not in known:
         near = difflib.get_close_matches(cpu, known, 3)

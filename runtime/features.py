@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compiler.codegen.tvm_api import processor_features
 from compiler.target import Target
 
 LINUX_FLAGS: Mapping[str, str] = {
@@ -23,6 +22,8 @@ LINUX_FLAGS: Mapping[str, str] = {
 
 def features_of(target: Target) -> frozenset[str]:
     """LLVM's names of the features that the code of a target may use: its processor's, as its switches change them."""
+    from compiler.codegen.tvm_api import processor_features
+
     on = {name[1:] for name in target.features if name.startswith("+")}
     off = {name[1:] for name in target.features if name.startswith("-")}
     return (processor_features(target.cpu, target.triple) | on) - off

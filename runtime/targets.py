@@ -8,6 +8,7 @@ from typing import get_args
 
 from compiler.codegen.tvm_api import known_features, system_processor
 from compiler.target import Kind, Target
+from dsl.known_targets import known_targets
 from dsl.settings import TargetSettings
 from dsl.suggest import counted, did_you_mean
 from runtime import device
@@ -152,7 +153,11 @@ def _check_triple(settings: TargetSettings, triple: str) -> None:
             did_you_mean(machine, CROSS_MACHINES),
         )
     if not _TRIPLE.fullmatch(triple):
-        raise _problem(settings, f"`{triple}` is no triple; write it as in `aarch64-unknown-linux-gnu`")
+        raise _problem(
+            settings,
+            f"`{triple}` is no triple; write it as in `aarch64-unknown-linux-gnu`",
+            did_you_mean(triple, filter(None, [known.settings.triple for known in known_targets().values()])),
+        )
 
 
 def _processor(settings: TargetSettings, triple: str, switches: tuple[str, ...]) -> Target:

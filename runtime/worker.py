@@ -1,7 +1,7 @@
 """The process that compiles and runs generated code, so that a crash of it costs one request.
 
 It reads requests as JSON lines from its standard input and answers each with one line. It is started as
-`python -m runtime.worker` by `runtime.workers`, lives long, and ends when its input does.
+`python -m runtime.worker_process` by `runtime.workers`, lives long, and ends when its input does.
 """
 
 from __future__ import annotations
@@ -335,7 +335,3 @@ def main() -> None:
     if len(sys.argv) > 1:
         _take_cores([int(core) for core in sys.argv[1].split(",")])
     serve(sys.stdin, answers)
-
-
-if __name__ == "__main__":
-    main()

@@ -86,7 +86,7 @@ class Worker:
             # Times must not depend on which small pages a process gets (glibc 2.35; others ignore it).
             "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         }
-        command = [sys.executable, "-P", "-m", "runtime.worker"]
+        command = [sys.executable, "-P", "-m", "runtime.worker_process"]
         if self.cores:
             command.append(",".join(map(str, self.cores)))
         self._process = subprocess.Popen(

@@ -73,14 +73,15 @@ class Cross:
     def best_on(self, target: str) -> str | None:
         """Whose network is the best of those that hold the target's limits; None where none does.
 
-        The best has the greatest test accuracy, or score where not all are trained; of equals the target's own counts.
+        The best has the greatest test accuracy, or score where not all are trained; of equals the fastest counts.
         """
         holding = [name for name, network in self.networks.items() if network.on[target].holds]
         trained = all(self.networks[name].accuracy_test is not None for name in holding)
 
-        def rank(name: str) -> tuple[float, bool]:
+        def rank(name: str) -> tuple[float, float, bool]:
             network = self.networks[name]
-            return (network.accuracy_test or 0.0 if trained else network.score, name == target)
+            score = network.accuracy_test or 0.0 if trained else network.score
+            return score, -network.on[target].predicted_ms, name == target
 
         return max(holding, key=rank, default=None)
 

@@ -23,7 +23,9 @@ def cross_lines(cross: Cross) -> Iterator[str]:
     for target, on in cross.targets.items():
         limits = " and ".join(on.limits) or "no limit"
         best = cross.best_on(target)
-        yield f"{target}: {limits}: {'none holds it' if best is None else f'the best is the network of {best}'}"
+        if cross.networks:
+            verdict = "none holds it" if best is None else f"the best is the network of {best}"
+            yield f"{target}: {limits}: {verdict}"
         if on.noisy:
             yield f"{target}: the machine was busy while the networks were measured"
     for target, why in cross.failed.items():

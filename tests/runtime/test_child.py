@@ -49,3 +49,13 @@ def test_workers_ask_for_it(module: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(started, "end_with_parent", asked)
     with pytest.raises(KeyboardInterrupt):
         started.main()
+
+
+def test_a_worker_has_no_torch() -> None:
+    script = "import sys, runtime.worker_process; sys.exit(sys.modules.get('torch') is not None)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_bundles_are_read_without_tvm() -> None:
+    script = "import sys, runtime.bundle_archive, runtime.bundle_trust; sys.exit('tvm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -57,6 +57,7 @@ def test_vectors_are_those_of_the_features(name: str, bits: int, registers: int)
         ({"triple": "aarhc64-unknown-linux-gnu"}, "did you mean `aarch64`"),
         ({"triple": "foo-bar"}, "no code is generated for the triple `foo-bar`"),
         ({"triple": "aarch64"}, "is no triple"),
+        ({"triple": "aarch64-unknwn-linux"}, "is no triple.*did you mean `aarch64-unknown-linux-gnu`"),
         ({"features": "+sve3"}, "LLVM knows no feature `sve3` .*did you mean `sve"),
         ({"features": "sve"}, "`sve` in `features` switches nothing"),
         ({"kind": "llvn"}, "did you mean `llvm`"),
