@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LOAD_S = 600.0
+LOAD_S, DEVICE_LOAD_S = 600.0, 120.0
 """How long a contender may take to convert, compile and load the network, or to predict a whole test split."""
 RUN_S = 120.0
 """How long the runs of one turn may take."""
@@ -57,7 +57,7 @@ class Contender:
             env={**os.environ, **limits},
         )  # fmt: skip
         try:
-            ready = self.ask(setup)
+            ready = self.ask(setup, DEVICE_LOAD_S if setup["kind"] == "device" else LOAD_S)
         except BenchProblem:
             self.__exit__(None, None, None)
             raise

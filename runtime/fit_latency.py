@@ -234,8 +234,7 @@ def _compiled(
 ) -> list[Path]:
     paths = [folder / f"{index}.so" for index in range(len(plans))]
     for index, plan in enumerate(plans):
-        worker = workers.all[index % len(workers.all)]
-        compile_plan(plan, random_weights(plan), schedules, target, paths[index], worker)
+        compile_plan(plan, random_weights(plan), schedules, target, paths[index], workers.first)
         said.update(index + 1, len(plans), kind="compiling sample networks")
     return paths
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from compiler.target import Target
+from dsl.suggest import counted
 from runtime.console import Progress
 from runtime.devices.errands import STRIKES, Errands
 from runtime.devices.jobs import Done, Job, Jobs
@@ -27,7 +28,7 @@ class Dispatch:
     ) -> None:
         self.workers, self._key, self._jobs = tuple(workers), device.key, Jobs()
         self.errands = Errands(target, device, said, self._jobs, lambda: self.live)
-        self._busy: dict[DeviceWorker, tuple[Errand, float]] = {}
+        self._busy: dict[DeviceWorker, tuple[tuple[Errand, float], float]] = {}
 
     @property
     def live(self) -> list[DeviceWorker]:
@@ -70,12 +71,13 @@ class Dispatch:
             yield self._jobs.done.popleft()
 
     def _hear(self, worker: DeviceWorker) -> None:
-        errand, deadline = self._busy.pop(worker)
+        (errand, seconds), deadline = self._busy.pop(worker)
         answer: dict[str, Any] | WorkerFailed
         try:
             answer = worker.receive(max(0.1, deadline - time.monotonic()))
         except WorkerFailed as failure:
-            answer = failure
+            late = time.monotonic() >= deadline
+            answer = WorkerFailed(f"no answer within {seconds:g} s", died=True) if late else failure
         self._go_on(worker, errand, answer)
 
     def _go_on(
@@ -93,14 +95,14 @@ class Dispatch:
             try:
                 if request is not None:
                     worker.send(request)
-                self._busy[worker] = errand, time.monotonic() + seconds
+                self._busy[worker] = (errand, seconds), time.monotonic() + seconds
                 return
             except WorkerFailed as failure:
                 answer = failure
 
     def _abandon(self) -> None:
         """Leave undone what is not done, and give up the sessions that are still busy with it."""
-        for worker, (errand, _) in self._busy.items():
+        for worker, ((errand, _), _) in self._busy.items():
             errand.close()
             worker.stop()
         self._busy.clear()
@@ -112,8 +114,8 @@ class Dispatch:
         self._jobs.abandon()
         self._jobs.done.clear()
         return DeviceProblem(
-            f"no device of key `{self._key}` is left, and {left} requests are not done: {reasons}. What was "
-            "measured is kept; the same command goes on from there"
+            f"no device of key `{self._key}` is left, with {counted(left, 'request')} not done: {reasons}. What was "
+            "measured is kept; once there is a device, the same command goes on from there"
         )
 
 

@@ -7,6 +7,7 @@ again. Results come only out of batches that ended sound.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,12 @@ STRIKES = 3
 """Batches lost one after the other, or looks at a clock that is still slow, after which a device is used no more."""
 REST_S = 20.0
 """How long a device whose clock is slow is left alone before the next look."""
-ATTACH_S, CLOCK_S, FREE_S = 40.0, 30.0, 10.0
+ATTACH_S, CLOCK_S, FREE_S = 30.0, 30.0, 10.0
 """How long a session may take to begin, and the look at a clock; how long a free device is waited for."""
+
+
+_HUNG_UP = ("rpc_endpoint.cc", "kShutdown", "Connection reset", "Broken pipe")
+_TYPE, _PLACE = re.compile(r"^[A-Z]\w+: "), re.compile(r" \(\w+\.py:\d+\)$")
 
 
 class Errands:
@@ -47,23 +52,32 @@ class Errands:
         """What befell devices, in the order of time."""
 
     def of(self, worker: DeviceWorker) -> Errand:
-        """Take jobs as long as there are some; whatever fails on the way costs a strike."""
-        while not worker.retired and (batch := self._jobs.take(worker, self._live())):
+        """Take jobs as long as there are some; whatever fails on the way costs a strike.
+
+        It takes none before it has its session: a device that hangs at that holds up nobody.
+        """
+        while not worker.retired and (job := self._jobs.next(worker, self._live())):
             try:
                 if worker.launch():
                     yield None, START_S
-                if batch[0].remote and not worker.attached:
+                if job.remote and not worker.attached:
                     yield from self._attach(worker)
             except WorkerFailed as failure:
-                self._jobs.put_back(batch)
-                self._strike(worker, f"cannot be used ({failure.reason})", final="NoneFree" in failure.reason)
+                self._strike(
+                    worker, f"cannot be used ({in_words(failure)})", final="NoneFree" in failure.reason
+                )
                 continue
             if worker.retired:
-                self._jobs.put_back(batch)
-            elif batch[0].remote:
+                return
+            batch = self._jobs.take(worker, self._live())
+            if not batch:
+                return
+            if not batch[0].remote:
+                yield from self._here(worker, batch)
+            elif worker.attached:
                 yield from self._measured(worker, batch)
             else:
-                yield from self._here(worker, batch)
+                self._jobs.put_back(batch)
 
     def _attach(self, worker: DeviceWorker) -> Errand:
         """Take a session, and look at the device's clock."""
@@ -77,6 +91,7 @@ class Errands:
         if problem := unfit(facts, self._target, self.kind):
             self._strike(worker, problem, final=True)
         else:
+            self._said.note(f"measuring on {worker.title}, of key `{self._device.key}`")
             yield from self._until_sound(worker)
 
     def _here(self, worker: DeviceWorker, batch: list[Job]) -> Errand:
@@ -103,7 +118,7 @@ class Errands:
             self._jobs.put_back([job for job in batch if job is not current])
             if current is not None:
                 self._jobs.ended(current, failure, worker)
-            self._strike(worker, f"lost its session ({failure.reason})")
+            self._strike(worker, f"lost its session ({in_words(failure)})")
             return
         if slow:
             self._jobs.put_back(batch)
@@ -142,6 +157,13 @@ class Errands:
             worker.stop()
             left = ", ".join(each.title for each in self._live()) or "no device"
             self._said.note(f"{worker.title} is used no more: {left} goes on")
+
+
+def in_words(failure: WorkerFailed) -> str:
+    """What befell a device, without what only TVM's developers, and ours, can read."""
+    if any(sign in failure.reason for sign in _HUNG_UP):
+        return "it hung up"
+    return _PLACE.sub("", _TYPE.sub("", failure.reason))
 
 
 def _outcome(job: Job) -> Generator[Step, dict[str, Any], Mapping[str, Any] | WorkerFailed]:

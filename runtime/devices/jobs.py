@@ -74,14 +74,19 @@ class Jobs:
             self._over_since = time.monotonic()
         return time.monotonic() - self._over_since
 
+    def next(self, worker: DeviceWorker, live: Sequence[DeviceWorker]) -> Job | None:
+        """The first job that a worker would take; None where there is none, or time is over."""
+        if self.stopped():
+            return None
+        return next((job for job in self.waiting if self._may(job, worker, live)), None)
+
     def take(self, worker: DeviceWorker, live: Sequence[DeviceWorker]) -> list[Job]:
         """A fair share of what a device may do: not what it died of, as long as another one is left for that."""
-        if self.stopped():
+        first = self.next(worker, live)
+        if first is None:
             return []
         fitting = [job for job in self.waiting if self._may(job, worker, live)]
-        if not fitting:
-            return []
-        most = BATCH if fitting[0].remote else 1
+        most = BATCH if first.remote else 1
         chosen = fitting[: min(most, -(-len(self.waiting) // len(live)))]
         for job in chosen:
             self.waiting.remove(job)

@@ -67,13 +67,12 @@ class Devices(Workers):
         try:
             for worker in workers:
                 worker.start()
-            for _ in self._dispatch.perform([{"do": "ping"}] * free, REQUEST_S):
+            # One of them is enough to begin with; the others come as they are ready.
+            for _ in self._dispatch.perform([{"do": "ping"}], REQUEST_S):
                 pass
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        names = ", ".join(sorted(worker.title for worker in self.live if worker.name))
-        self._said.note(f"measuring on {names}, of key `{self._device.key}`")
         return self
 
     def __exit__(

@@ -35,6 +35,7 @@ from runtime.fit_latency import FEWEST_SAMPLES
 from runtime.measure import compile_plan, random_weights
 from runtime.profiler import profile
 from runtime.records import Records, key_of
+from runtime.workers import WorkerFailed
 from tests.compiler.codegen.plans import mobile
 from tests.runtime.device_servers import FACTOR, Lab, Process, free_port, lab
 
@@ -260,6 +261,46 @@ def test_a_bundle_is_timed_on_a_copied_server_behind_a_forwarded_port(
         assert not session.is_running()
 
 
+def everyone(devices: Devices) -> None:
+    """Wait until each device has its session."""
+    while not all(worker.attached for worker in devices.live):
+        devices.ask({"do": "ping"})
+
+
+def test_a_device_that_hangs_before_it_begins_holds_up_nobody(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "ATTACH_S", 600.0)
+    said = After()
+    with lab(tmp_path) as two:
+        two.start("well", "hung")
+        two.servers["hung"].signal(signal.SIGSTOP)
+        with Devices(target, two.device(), said) as devices:
+            assert [devices.ask({"do": "ping"})["ok"] for _ in range(3)] == [True] * 3
+            assert [worker.name for worker in devices.live if worker.attached] == ["well"]
+        assert said.notes == ["measuring on `well`, of key `box`"]
+
+
+def test_no_two_devices_of_a_key_share_a_name(four: Lab) -> None:
+    place = ("--key", "box", "--name", "good", "--tracker", str(four.address))
+    twin = Process("serve", *place)
+    twin.until("a device of key `box` is named `good` already; choose another with --name")
+    assert twin.wait() == 2
+
+
+def test_what_befell_a_device_is_said_in_words() -> None:
+    shut = "InternalError: Check failed: (code == RPCCode::kReturn) is false: code=kShutdown (rpc_endpoint.cc:916)"
+    said = {
+        shut: "it hung up",
+        "NoneFree: no device of key `box` became free within 3 s (tracker.py:189)": (
+            "no device of key `box` became free within 3 s"
+        ),
+        "no answer within 30 s": "no answer within 30 s",
+    }
+    for reason, words in said.items():
+        assert errands.in_words(WorkerFailed(reason)) == words
+
+
 def test_whatever_befalls_devices_every_measurement_is_made(
     four: Lab, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +314,8 @@ def test_whatever_befalls_devices_every_measurement_is_made(
     ]
     wanted = sum(min(16, len(candidates(kernel, target))) for kernel in KERNELS.values())
     with Records(tmp_path / "r.sqlite") as records, Devices(target, four.device(), said) as devices:
-        assert len(devices.all) == 4
+        everyone(devices)
+        assert len(devices.live) == 4
         found = tune.tune(KERNELS, target, records, trials=16, workers=devices, progress=said)
         assert [worker.name for worker in devices.live] == ["good"]
         rows = records.rows()
@@ -283,7 +325,7 @@ def test_whatever_befalls_devices_every_measurement_is_made(
         assert sum("is used no more" in note for note in said.notes) == 3
         said.events = [(1, lambda: servers["good"].signal(signal.SIGKILL))]
         more = dict(list(mobile(1).kernels.items())[3:4])
-        none_left = r"no device of key `box` is left, and \d+ requests are not done"
+        none_left = r"no device of key `box` is left, with \d+ requests? not done"
         with pytest.raises(DeviceProblem, match=none_left):
             tune.tune(more, target, records, trials=16, workers=devices, progress=said)
         assert len(records.rows()) > wanted

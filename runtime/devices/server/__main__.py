@@ -11,7 +11,7 @@ from typing import NoReturn
 from runtime.devices.server.listening import PORTS, exposed, listen
 from runtime.devices.server.offered import register
 from runtime.devices.server.options import arguments
-from runtime.devices.server.serving import Server, say
+from runtime.devices.server.serving import NameTaken, Server, say
 
 ENVIRONMENT = {
     "TVM_BIND_THREADS": "0",
@@ -48,6 +48,8 @@ def main() -> None:
         card = {"key": given.key, "name": given.name, "addr": [host, port]}
         say(f"`{given.name}` serves as `{given.key}` at {given.host}:{own}; Ctrl-C ends it")
         Server(listener, given.tracker, card).serve()
+    except NameTaken:
+        refuse(f"a device of key `{given.key}` is named `{given.name}` already; choose another with --name")
     except KeyboardInterrupt:
         say("ended")
 

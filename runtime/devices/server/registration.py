@@ -41,6 +41,14 @@ class Tracker:
         self._ask(self._base.TrackerCode.UPDATE_INFO, info)
 
     @property
+    def is_named_alike(self) -> bool:
+        """Whether another device of the key has the name: records could not tell the two apart."""
+        known = self._ask(self._base.TrackerCode.SUMMARY)
+        own = (f"server:{self.card['key']}", self.card["name"])
+        devices = known[1].get("server_info", []) if isinstance(known, list) else []
+        return any((each.get("key"), each.get("name")) == own for each in devices)
+
+    @property
     def waiting(self) -> bool:
         """Whether no client was sent here yet."""
         pending = self._ask(self._base.TrackerCode.GET_PENDING_MATCHKEYS)

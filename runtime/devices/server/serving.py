@@ -17,23 +17,34 @@ UNCLAIMED_POLLS = 3
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
+class NameTaken(Exception):
+    """The tracker knows another device of the key and the name."""
+
+
 class Server:
     """Offers the device to the tracker, and serves one session after the other."""
 
     def __init__(self, listener: socket.socket, tracker: tuple[str, int], card: dict[str, object]) -> None:
         self.listener, self.address, self.card = listener, tracker, card
         self.tracker: Tracker | None = None
-        self._missed = False
+        self._missed, self._known = False, False
         self._where = f"{tracker[0]}:{tracker[1]}"
 
     def serve(self) -> None:
-        """Go on until the process is told to end; a tracker that is gone is looked for again."""
+        """Go on until the process is told to end; a tracker that is gone is looked for again.
+
+        Raises:
+            NameTaken: when the tracker is met first, another device of the key has the name.
+        """
         while True:
             try:
-                new = self.tracker is None
+                new, first = self.tracker is None, not self._known
                 if self.tracker is None:
                     self.tracker = Tracker(self.address, self.card)
                     self._missed = False
+                if first and self.tracker.is_named_alike:
+                    raise NameTaken
+                self._known = True
                 self.tracker.offer()
                 if new:
                     say(f"the tracker at {self._where} knows this device")
