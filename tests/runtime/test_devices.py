@@ -255,7 +255,7 @@ def test_a_bundle_is_timed_on_a_copied_server_behind_a_forwarded_port(
     assert np.isfinite(outputs).all()
     with Connection(four.address) as connection, session_of(connection.request("two", 30.0)):
         session = server.child()
-        os.kill(server.pid, signal.SIGINT)
+        os.kill(server.pid, signal.SIGTERM)
         server.until("ended")
         assert server.wait() == 0
         assert not session.is_running()
