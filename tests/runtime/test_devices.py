@@ -320,7 +320,9 @@ def test_whatever_befalls_devices_every_measurement_is_made(
         assert [worker.name for worker in devices.live] == ["good"]
         rows = records.rows()
         assert (found.measured, found.failed, found.complete, len(rows)) == (wanted, 0, True, wanted)
-        assert max(row.median_ns for row in rows) < FACTOR * min(row.median_ns for row in rows) / 2
+        # What is hopeless is run once, and so as slow as whatever disturbed that.
+        medians = [row.median_ns for row in rows if len(row.times_ns) > 2]
+        assert max(medians) < FACTOR * min(medians) / 2
         assert any("`slow` runs" in note for note in said.notes)
         assert sum("is used no more" in note for note in said.notes) == 3
         said.events = [(1, lambda: servers["good"].signal(signal.SIGKILL))]
