@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LOAD_S, DEVICE_LOAD_S = 600.0, 120.0
+LOAD_S = 600.0
 """How long a contender may take to convert, compile and load the network, or to predict a whole test split."""
+DEVICE_LOAD_S = 120.0
+"""How long a remote device may take to begin a session and load the network."""
 RUN_S = 120.0
 """How long the runs of one turn may take."""
 

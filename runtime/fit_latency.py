@@ -95,22 +95,6 @@ def distinct(plans: Sequence[Plan]) -> list[Plan]:
     return list(found.values())
 
 
-def fit(
-    plans: Sequence[Plan],
-    prices: Mapping[str, Price],
-    target: Target,
-    workers: Workers,
-    progress: Progress | None = None,
-    budget: Budget | None = None,
-) -> Model:
-    """The constant and the cost of a call, from networks measured whole.
-
-    Raises:
-        CannotPrice: a sample network cannot be built or run.
-    """
-    return fit_samples(measure_samples(plans, prices, target, workers, progress, budget)[0])
-
-
 def measure_samples(
     plans: Sequence[Plan],
     prices: Mapping[str, Price],

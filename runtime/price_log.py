@@ -7,9 +7,9 @@ the others keep the prices that other tables were made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from compiler.codegen.schedules.template import Schedule
 from compiler.latency import Sample
@@ -49,6 +49,19 @@ def middle(passes: Iterable[Kind]) -> Kind:
     alone is slower than usual for some seconds, and faster for others."""
     ordered = sorted(passes, key=lambda each: each.median_ns)
     return ordered[(len(ordered) - 1) // 2]
+
+
+def least(passes: Iterable[tuple[Item, Kind]], rank: Callable[[Kind], Any]) -> dict[str, Kind]:
+    """Each kernel's price: of all its schedules the one of the least rank, each by its middle pass."""
+    grouped: dict[Item, list[Kind]] = {}
+    for item, price in passes:
+        grouped.setdefault(item, []).append(price)
+    found: dict[str, Kind] = {}
+    for (name, _), prices in grouped.items():
+        price = middle(prices)
+        if name not in found or rank(price) < rank(found[name]):
+            found[name] = price
+    return found
 
 
 class PriceLog:
@@ -113,17 +126,9 @@ class PriceLog:
         )
 
     def chosen(self) -> dict[str, Price]:
-        """Each kernel's price: of all its schedules the least, each by its middle pass."""
-        passes: dict[Item, list[Price]] = {}
-        for held in self._passes.values():
-            for item, price in held.items():
-                passes.setdefault(item, []).append(price)
-        found: dict[str, Price] = {}
-        for (name, _), prices in passes.items():
-            price = middle(prices)
-            if name not in found or price.median_ns < found[name].median_ns:
-                found[name] = price
-        return found
+        """Each kernel's price: of all its schedules the least."""
+        passes = (pair for held in self._passes.values() for pair in held.items())
+        return least(passes, lambda price: price.median_ns)
 
 
 def _context(number: int) -> str:

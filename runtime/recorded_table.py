@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from compiler.codegen.schedules.template import Schedule
 from compiler.kernel import Kernel
 from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample, TableProblem
 from compiler.target import Target
 from dsl.suggest import counted
 from runtime.device import Noise
 from runtime.fit_latency import FEWEST_SAMPLES, fit_samples
-from runtime.price_log import middle
+from runtime.price_log import least
 from runtime.records import (
     Key,
     NetworkRecord,
@@ -93,15 +92,8 @@ def chosen_prices(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str
     def rank(price: PriceRecord) -> tuple[bool, float]:
         return price.schedule not in wanted[price.signature], price.median_ns
 
-    passes: dict[tuple[str, Schedule], list[PriceRecord]] = {}
-    for price in (price for price in prices if price.schedule.template == writer_of(price.signature)):
-        passes.setdefault((price.signature, price.schedule), []).append(price)
-    chosen: dict[str, PriceRecord] = {}
-    for price in map(middle, passes.values()):
-        held = chosen.get(price.signature)
-        if held is None or rank(price) < rank(held):
-            chosen[price.signature] = price
-    return chosen
+    built = (price for price in prices if price.schedule.template == writer_of(price.signature))
+    return least((((price.signature, price.schedule), price) for price in built), rank)
 
 
 def entry_of(price: PriceRecord, best: Mapping[str, Record]) -> Entry:

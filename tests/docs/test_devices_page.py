@@ -6,14 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
-import typer
 
-from runtime.cli import app
 from runtime.devices import dispatch, errands, jobs
 from runtime.devices.server import options, serving
 from runtime.tune import MEASURE_S
+from tests.docs.shown_commands import check_options
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/devices.md").read_text(encoding="utf-8")
 BLOCKS = [block.replace("\\\n", "") for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)]
@@ -25,12 +23,7 @@ NUMBERS = {3: "three", 6: "six", 2: "two"}
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_shown_exists_with_its_options(line: str) -> None:
-    words = shlex.split(line)[1:]
-    command: click.Command = typer.main.get_command(app)
-    while isinstance(command, click.Group) and words and words[0] in command.commands:
-        command = command.commands[words.pop(0)]
-    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    assert {word for word in words if word.startswith("--")} <= known, line
+    check_options(line)
 
 
 def test_the_servers_of_a_board_are_started_as_shown() -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
-import click
 import pytest
-import typer
 
 from dsl.diagnostic import has_errors
 from dsl.known_targets import known_targets, user_table
 from dsl.parser import parse
 from dsl.resolve import resolve_settings
 from dsl.source import Source
-from runtime.cli import app
 from runtime.targets import resolve
+from tests.docs.shown_commands import check_options
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {
@@ -58,9 +55,4 @@ def test_the_users_file_shown_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_shown_exists_with_its_options(line: str) -> None:
-    words = shlex.split(line)[1:]
-    command: click.Command = typer.main.get_command(app)
-    while isinstance(command, click.Group) and words and words[0] in command.commands:
-        command = command.commands[words.pop(0)]
-    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    assert {word for word in words if word.startswith("--")} <= known, line
+    check_options(line)

@@ -11,35 +11,17 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("torch")
 
 from runtime.cli import app
+from tests.runtime.specialise.targets_space import SPACE, table
 
 pytestmark = pytest.mark.torch
 
-SPACE = """
-block layer(kernel) { conv(8, kernel) -> relu }
-space small {
-    input [1, 8, 8]
-    output [10]
-    conv(8, 3) -> relu -> choose { layer(1) | layer(3) | layer(5) | none: identity }
-    -> choose { layer(1) | layer(3) | layer(5) | none: identity } -> global_pool -> linear(10)
-}
-target phone { latency_table = "phone.json" }
-target watch { latency_table = "watch.json" }
+SEARCH = """
 search small {
     data = digits
     latency <= 8 ms on phone
     epochs = 2  warmup = 1  batch = 64  seed = 1
 }
 """
-STEM = "f32 nhwc (1x8x8) conv(%0, out=8, kernel=3); relu(%1)"
-HEAD = "f32 nhwc (8x8x8) global_pool(%0); linear(%1, out=10)"
-
-
-def table(device: str, times_ms: tuple[float, float, float]) -> str:
-    entries = {STEM: 1.0, HEAD: 1.0}
-    for kernel, time_ms in zip((1, 3, 5), times_ms, strict=True):
-        entries[f"f32 nhwc (8x8x8) conv(%0, out=8, kernel={kernel}); relu(%1)"] = time_ms
-    rows = {name: {"mean_ms": value} for name, value in entries.items()}
-    return json.dumps({"schema": "onepath.block_latency/1", "device": device, "entries": rows})
 
 
 @pytest.fixture
@@ -47,7 +29,7 @@ def file(tmp_path: Path) -> Path:
     (tmp_path / "phone.json").write_text(table("a phone", (1.0, 2.0, 3.0)))
     (tmp_path / "watch.json").write_text(table("a watch", (3.0, 2.0, 1.0)))
     path = tmp_path / "small.space"
-    path.write_text(SPACE)
+    path.write_text(SPACE + SEARCH)
     return path
 
 

@@ -268,7 +268,7 @@ def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers
     assert len(with_cuts([mobile(1, layers=layers) for layers in (1, 2, 3)])) == 3
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
     prices = {name: Price(schedule, 1000.0, 1.0) for name, schedule in schedules.items()}
-    model = fit_latency.fit(cuts, prices, target, workers)
+    model = fit_samples(fit_latency.measure_samples(cuts, prices, target, workers)[0])
     assert [sample.calls for sample in model.samples] == [len(cut.calls) for cut in cuts]
 
 
