@@ -50,7 +50,8 @@ SETTINGS_CODES = (
     Code(
         "E0407",
         "a setting has no such value",
-        "The setting takes one of a few names; the message lists them or names the nearest.",
+        "The setting takes one of a few names; the message lists them or names the nearest. Those of a target's "
+        "`cpu`, `features` and `triple` are LLVM's, which `onepath check` asks.",
         "space s { input [3, 8, 8]  output [3, 8, 8]  relu }\ntrain s { schedule = cosin }",
         "space s { input [3, 8, 8]  output [3, 8, 8]  relu }\ntrain s { schedule = cosine }",
     ),

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime import bundle as bundles
-from runtime.bench_contender import BenchProblem, Contender
+from runtime.bench_contender import DEVICE_LOAD_S, BenchProblem, Contender
 from runtime.bench_turns import USUAL_TIMING, Timing, Turns, paired_ratio, take_turns
 from runtime.benchmark import Benchmark, KernelRow, PeerResult, latency, relative_error
 from runtime.bundle_runner.manifest import BundleProblem, placement
@@ -120,6 +120,8 @@ def _measure(
     mine = {"kind": "bundle", "folder": str(subject.bundle.absolute()), **common}
     if device is not None:
         mine |= _on_device(manifest, device, subject.bundle.absolute() / "model.so")
+        patience = f"one that gives no answer is given up after {DEVICE_LOAD_S:g} s"
+        said.note(f"taking the bundle to a device of key `{device.key}`; {patience}")
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
         wanted = [peer(name) for name in subject.peers if subject.onnx]
         bundle = stack.enter_context(Contender(BUNDLE, mine))

@@ -25,7 +25,11 @@ _WATCHED = ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl",
 
 
 class UnknownProcessor(ValueError):
-    """A processor name that LLVM does not know; the message offers near ones."""
+    """A processor name that LLVM does not know; the hint offers near ones."""
+
+    def __init__(self, cpu: str, triple: str, hint: str | None) -> None:
+        self.message, self.hint = f"LLVM knows no processor `{cpu}` for {triple}", hint
+        super().__init__(self.message + (f"; {hint}" if hint else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,8 @@ def check_cpu(cpu: str, triple: str) -> None:
 
     known = known_processors(triple)
     if cpu not in known:
-        near = difflib.get_close_matches(cpu, known, 3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise UnknownProcessor(f"LLVM knows no processor `{cpu}` for {triple}{hint}")
+        near = difflib.get_close_matches(cpu, sorted(known), 3)
+        raise UnknownProcessor(cpu, triple, f"did you mean {', '.join(near)}?" if near else None)
 
 
 def _vectors(target: Target) -> tuple[int, int]:

@@ -32,6 +32,14 @@ class UnsupportedTarget(Exception):
     """A target that cannot be built for, or cannot be measured on this machine."""
 
 
+class WrongSetting(UnsupportedTarget):
+    """A setting of a target that LLVM, or the code generator, has no such value of: `key` is its name."""
+
+    def __init__(self, settings: TargetSettings, key: str, message: str, hint: str | None = None) -> None:
+        super().__init__(f"target `{settings.name}`: {message}" + (f"; {hint}" if hint else ""))
+        self.key, self.message, self.hint = key, message, hint
+
+
 def resolve(settings: TargetSettings) -> Target:
     """The target of settings, this machine or another; `cpu = "native"` is this machine's processor.
 
@@ -48,7 +56,7 @@ def resolve(settings: TargetSettings) -> Target:
         )
     if settings.kind not in get_args(Kind):
         hint = did_you_mean(settings.kind, get_args(Kind))
-        raise _problem(settings, f'kind "{settings.kind}" is not supported', hint)
+        raise WrongSetting(settings, "kind", f'kind "{settings.kind}" is not supported', hint)
     triple = settings.triple or device.triple()
     _check_triple(settings, triple)
     if settings.kind == "c":
@@ -147,14 +155,16 @@ def _check_triple(settings: TargetSettings, triple: str) -> None:
     """Refuse what is no triple of a machine that code is generated for: LLVM crashes of some."""
     machine = triple.partition("-")[0]
     if machine not in CROSS_MACHINES and triple != device.triple():
-        raise _problem(
+        raise WrongSetting(
             settings,
+            "triple",
             f"no code is generated for the triple `{triple}`; it begins with {', '.join(CROSS_MACHINES)}",
             did_you_mean(machine, CROSS_MACHINES),
         )
     if not _TRIPLE.fullmatch(triple):
-        raise _problem(
+        raise WrongSetting(
             settings,
+            "triple",
             f"`{triple}` is no triple; write it as in `aarch64-unknown-linux-gnu`",
             did_you_mean(triple, filter(None, [known.settings.triple for known in known_targets().values()])),
         )
@@ -163,7 +173,7 @@ def _check_triple(settings: TargetSettings, triple: str) -> None:
 def _processor(settings: TargetSettings, triple: str, switches: tuple[str, ...]) -> Target:
     own, cpu = device.triple(), settings.cpu
     if triple != own and cpu == NATIVE:
-        raise _problem(settings, f"`cpu` must be given for {triple}: this machine is {own}")
+        raise WrongSetting(settings, "triple", f"`cpu` must be given for {triple}: this machine is {own}")
     is_host = triple == own and cpu in (NATIVE, system_processor())
     if is_host and not switches:
         try:
@@ -190,23 +200,19 @@ def _switches(settings: TargetSettings, triple: str) -> tuple[str, ...]:
     switches = tuple(part.strip() for part in (settings.features or "").split(",") if part.strip())
     for switch in switches:
         if not _SWITCH.fullmatch(switch):
-            raise _problem(
-                settings, f"`{switch}` in `features` switches nothing; write `+avx2` or `-avx512f`"
-            )
+            message = f"`{switch}` in `features` switches nothing"
+            raise WrongSetting(settings, "features", message, "write `+avx2` or `-avx512f`")
     names = {switch[1:] for switch in switches}
     unknown = sorted(names - known_features(triple)) if names else []
     if unknown:
         hint = did_you_mean(unknown[0], known_features(triple))
-        raise _problem(settings, f"LLVM knows no feature `{unknown[0]}` for {triple}", hint)
+        message = f"LLVM knows no feature `{unknown[0]}` for {triple}"
+        raise WrongSetting(settings, "features", message, hint)
     return switches
 
 
 def _architecture(settings: TargetSettings) -> str:
     if settings.arch is None or not _ARCH.fullmatch(settings.arch):
         given = "is missing" if settings.arch is None else f'"{settings.arch}" is none'
-        raise _problem(settings, f"the `arch` of its GPU {given}; write it as in `sm_86`")
+        raise WrongSetting(settings, "arch", f"the `arch` of its GPU {given}", "write it as in `sm_86`")
     return settings.arch
-
-
-def _problem(settings: TargetSettings, message: str, hint: str | None = None) -> UnsupportedTarget:
-    return UnsupportedTarget(f"target `{settings.name}`: {message}" + (f"; {hint}" if hint else ""))

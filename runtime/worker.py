@@ -309,10 +309,10 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
             answer = {"ok": True, **worker.answer(json.loads(line))}
         except Exception as problem:
             last = traceback.extract_tb(problem.__traceback__)[-1]
-            text = f"{type(problem).__name__}: {problem}".splitlines()
             answer = {
                 "ok": False,
-                "error": " ".join(text)[:2000],
+                "kind": type(problem).__name__,
+                "words": " ".join(str(problem).splitlines())[:2000],
                 "at": f"{Path(last.filename).name}:{last.lineno}",
                 "lost": worker.lost(),
             }

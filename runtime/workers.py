@@ -23,11 +23,20 @@ REQUEST_S = 60.0
 
 
 class WorkerFailed(Exception):
-    """A request that failed: the generated code or the compiler raised, crashed or hung."""
+    """A request that failed: the generated code or the compiler raised, crashed or hung.
 
-    def __init__(self, reason: str, *, died: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.died = reason, died
+    `words` say what happened; where something was raised, `kind` is its class and `at` the line. `died` says
+    whether the process, or its session on a device, has ended.
+    """
+
+    def __init__(self, words: str, *, kind: str = "", at: str = "", died: bool = False) -> None:
+        self.words, self.kind, self.at, self.died = words, kind, at, died
+        super().__init__(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """All that is known of it, for those who look for the cause."""
+        return (f"{self.kind}: " if self.kind else "") + self.words + (f" ({self.at})" if self.at else "")
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,8 @@ class Worker:
         if not answer["ok"]:
             if answer["lost"]:
                 self.stop()
-            raise WorkerFailed(f"{answer['error']} ({answer['at']})", died=answer["lost"])
+            words, kind, at, lost = (answer[name] for name in ("words", "kind", "at", "lost"))
+            raise WorkerFailed(words, kind=kind, at=at, died=lost)
         return answer
 
     def ask(self, request: Mapping[str, Any], seconds: float = REQUEST_S) -> dict[str, Any]:

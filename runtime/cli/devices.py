@@ -53,16 +53,16 @@ def tracker(
 
     Example: onepath device tracker
     """
-    from runtime.devices.server.listening import exposed, listen
+    from runtime.devices.server.listening import cannot_listen, exposed, listen
     from runtime.devices.tracker import run_tracker
 
     if (warning := exposed(host, port)) and not expose:
         raise CommandError(warning)
+    ports = range(port, port + 1)
     try:
-        listener = listen(host, range(port, port + 1))
+        listener = listen(host, ports)
     except OSError as problem:
-        where = f"{host}, port {port}: {problem.strerror or problem}"
-        raise CommandError(f"cannot listen at {where}; name another with --port") from None
+        raise CommandError(cannot_listen(host, ports, problem)) from None
     if warning:
         typer.echo(f"onepath: warning: {warning.partition('. ')[0]}", err=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -88,10 +88,17 @@ def check(
 
 def _findings(path: Path) -> Sequence[Diagnostic] | None:
     """What is wrong with a file; None where it could not be read, which is said."""
-    from compiler.frontend import analyse
+    from compiler.frontend import examine
+    from dsl.diagnostic import has_errors, in_order
 
     try:
-        return analyse(read_source(path))[1]
+        analysis = examine(read_source(path))
+        found = analysis.diagnostics
+        if analysis.file is None or has_errors(found):
+            return found
+        from runtime.check_targets import target_problems
+
+        return in_order([*found, *target_problems(analysis.file)])
     except DiagnosticError as no_text:
         return no_text.diagnostics
     except BrokenPipeError:

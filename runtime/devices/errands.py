@@ -7,7 +7,6 @@ again. Results come only out of batches that ended sound.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from compiler.target import Target
 from runtime.console import Progress
 from runtime.devices.facts import kind_of, unfit
 from runtime.devices.jobs import Job, Jobs
-from runtime.devices.tracker import RemoteDevice
+from runtime.devices.tracker import NoneFree, RemoteDevice
 from runtime.devices.worker import DeviceWorker, Errand, Step
 from runtime.workers import START_S, WorkerFailed
 
@@ -30,7 +29,6 @@ ATTACH_S, CLOCK_S, FREE_S = 30.0, 30.0, 10.0
 
 
 _HUNG_UP = ("rpc_endpoint.cc", "kShutdown", "Connection reset", "Broken pipe")
-_TYPE, _PLACE = re.compile(r"^[A-Z]\w+: "), re.compile(r" \(\w+\.py:\d+\)$")
 
 
 class Errands:
@@ -63,9 +61,8 @@ class Errands:
                 if job.remote and not worker.attached:
                     yield from self._attach(worker)
             except WorkerFailed as failure:
-                self._strike(
-                    worker, f"cannot be used ({in_words(failure)})", final="NoneFree" in failure.reason
-                )
+                none_free = failure.kind == NoneFree.__name__
+                self._strike(worker, f"cannot be used ({in_words(failure)})", final=none_free)
                 continue
             if worker.retired:
                 return
@@ -161,9 +158,7 @@ class Errands:
 
 def in_words(failure: WorkerFailed) -> str:
     """What befell a device, without what only TVM's developers, and ours, can read."""
-    if any(sign in failure.reason for sign in _HUNG_UP):
-        return "it hung up"
-    return _PLACE.sub("", _TYPE.sub("", failure.reason))
+    return "it hung up" if any(sign in failure.words for sign in _HUNG_UP) else failure.words
 
 
 def _outcome(job: Job) -> Generator[Step, dict[str, Any], Mapping[str, Any] | WorkerFailed]:

@@ -13,7 +13,7 @@ from runtime.workers import WorkerFailed
 
 BATCH = 6
 """Measurements that a device makes between two looks at its clock, and so the most that a drift costs."""
-LIVES = 2
+LIVES = 3
 """A job is given up once it was running when so many sessions ended: on different devices, where there are some."""
 
 

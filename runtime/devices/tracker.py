@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -211,6 +212,8 @@ def run_tracker(listener: socket.socket, announce: Callable[[], None]) -> None:
     except ImportError as problem:
         hint = "install it with `pip install 'onepath[devices]'`"
         raise DeviceProblem(f"the tracker needs the package `tornado`; {hint}") from problem
+    for handler in tracker.logger.handlers:
+        handler.setFormatter(logging.Formatter("onepath: the tracker: %(message)s"))
     announce()
     with suppress(KeyboardInterrupt):
         tracker._tracker_server(listener, tracker.base.random_key("tracker"))

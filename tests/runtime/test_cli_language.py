@@ -46,6 +46,30 @@ def test_check_says_how_many_files_are_sound(folder: Path) -> None:
     assert call("check", folder / "a.space", folder / "deep").stdout == "2 files: no errors\n"
 
 
+@pytest.mark.tvm
+def test_check_asks_llvm_about_targets(tmp_path: Path) -> None:
+    path = tmp_path / "boards.space"
+    path.write_text(
+        f"""{SOUND}
+target a {{ triple = "aarch64-unknown-linux-gnu"  cpu = "cortex-a67" }}
+target b {{ triple = "aarhc64-unknown-linux-gnu"  cpu = "cortex-a76" }}
+target c {{ like = "raspberry_pi_5"  features = "+dotprodd" }}
+target d {{ like = "raspberry_pi_5"  features = "+dotprod"  threads = 64 }}
+target e {{ threads = 1000 }}
+target f {{ triple = "aarch64-unknown-linux-gnu"  latency_table = "t.json" }}
+target g {{ triple = "aarch64-unknown-linux-gnu" }}
+"""
+    )
+    result = call("check", path, "--format", "json")
+    found = [(each["line"], each["column"], each["code"], each["hint"]) for each in json.loads(result.stdout)]
+    assert found == [
+        (7, 56, "E0407", "did you mean cortex-a78, cortex-a77, cortex-a76?"),
+        (8, 21, "E0407", "did you mean `aarch64`?"),
+        (9, 48, "E0407", "did you mean `dotprod`?"),
+        (13, 21, "E0407", None),
+    ]
+
+
 def test_check_walks_folders(folder: Path) -> None:
     result = call("check", folder, "--format", "json")
     assert [Path(each["file"]).name for each in json.loads(result.stdout)] == ["b.space"]

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import NoReturn
 
-from runtime.devices.server.listening import PORTS, exposed, listen
+from runtime.devices.server.listening import PORTS, cannot_listen, exposed, listen
 from runtime.devices.server.offered import register
 from runtime.devices.server.options import arguments
 from runtime.devices.server.serving import NameTaken, Server, say
@@ -58,8 +58,7 @@ def _listener(host: str, ports: range) -> socket.socket:
     try:
         return listen(host, ports)
     except OSError as problem:
-        where = f"{host}, port {ports[0]}{f' to {ports[-1]}' if len(ports) > 1 else ''}"
-        refuse(f"cannot listen at {where}: {problem.strerror or problem}; name another with --port")
+        refuse(cannot_listen(host, ports, problem))
 
 
 if __name__ == "__main__":

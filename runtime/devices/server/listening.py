@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import socket
 
@@ -38,6 +39,13 @@ def listen(host: str, ports: range) -> socket.socket:
             if port == ports[-1]:
                 raise
     raise OSError("no port was named")
+
+
+def cannot_listen(host: str, ports: range, problem: OSError) -> str:
+    """The message for an address that cannot be listened at, with the option that names another."""
+    where = f"{host}, port {ports[0]}{f' to {ports[-1]}' if len(ports) > 1 else ''}"
+    other = "--port" if problem.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+    return f"cannot listen at {where}: {problem.strerror or problem}; name another with {other}"
 
 
 def address(text: str) -> tuple[str, int]:
