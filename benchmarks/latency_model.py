@@ -39,13 +39,16 @@ from dsl.reading import read
 from runtime.budget import Budget
 from runtime.console import Console
 from runtime.device import fingerprint, host
-from runtime.fit_latency import measure_rounds
+from runtime.network_rounds import measure_rounds
 from runtime.profiler import profile_space
 from runtime.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = ROOT / "examples/cifar10.space"
-ROUNDS = 5
+ROUNDS = 7
+COEFFICIENTS = ("constant_ms", "per_call_ms", "per_megabyte_ms")
+EACH = ("predicted_ms", "measured_ms")
+"""What the result has of each network, which the text leaves out."""
 
 
 def drawn(space: SpaceGraph, count: int, seed: int) -> Iterator[Architecture]:
@@ -59,7 +62,7 @@ def measured_ms(
     """Each network's median latency in each round, built of the table's kernels."""
     built = [table.joined(plan) for plan in plans]
     with console.stage("measure"), Workers(target.threads) as workers:
-        return measure_rounds(built, table.schedules, target, workers, console, rounds)
+        return measure_rounds(built, table.schedules, target, workers, console, rounds=rounds)
 
 
 def repeats(measured: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -118,18 +121,17 @@ def main() -> int:
     plans = [sample_plan(flat, architecture.choices) for architecture in networks]
     predicted = [table.predict_plan(plan).latency_ms for plan in plans]
     rounds = measured_ms(plans, table, target, given.rounds, console)
-    measured = [median(times) for times in rounds]
     result: Mapping[str, Any] = {
         "space": space.name,
         "threads": target.threads,
         "processor": fingerprint(),
-        **summary(predicted, measured),
+        **summary(predicted, [median(times) for times in rounds]),
         "rounds": repeats(rounds),
         "stated_error_percent": 100 * table.model.error,
         "kernels": len(table.entries),
         "tuned_kernels": sum(entry.tuned for entry in table.entries.values()),
         "profile_s": round(seconds, 1),
-        "model": {"constant_ms": table.model.constant_ms, "per_call_ms": table.model.per_call_ms},
+        "model": {name: getattr(table.model, name) for name in COEFFICIENTS},
         "noise": {name: getattr(table.noise, name) for name in ("load", "steal", "spread", "noisy")},
         "predicted_ms": [round(time, 5) for time in predicted],
         "measured_ms": [[round(time, 5) for time in times] for times in rounds],
@@ -137,7 +139,7 @@ def main() -> int:
     if given.format == "json":
         print(json.dumps(result, indent=2))
     else:
-        print("\n".join(f"{name:32} {value}" for name, value in result.items() if not name.endswith("ed_ms")))
+        print("\n".join(f"{name:32} {value}" for name, value in result.items() if name not in EACH))
     return 0
 
 

@@ -182,8 +182,8 @@ def chain_prices(
         rows[call.kernel.signature] = {
             "chain": call.kernel.signature,
             "kernels": len(parts),
-            "apart": 1e3 * sum(table.of(each).median_ms + table.model.per_call_ms for each in parts),
-            "joined": 1e3 * (table.of(call.kernel.signature).median_ms + table.model.per_call_ms),
+            "apart": 1e3 * sum(map(table.call_ms, parts)),
+            "joined": 1e3 * table.call_ms(call.kernel.signature),
             "at_peak": 2 * call.kernel.arithmetic_macs / peak_gflops / 1e3,
         }
     return list(rows.values())

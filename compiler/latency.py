@@ -1,8 +1,8 @@
 """Latency tables: what the kernels of a space cost on a target, and what a network of them will cost.
 
 The latency of a network is the sum of its kernels, each timed in the company of others so that caches are
-as in a network, plus a constant and a cost for each call, both fitted on whole networks. The error is the
-model's relative error on those networks.
+as in a network, plus a constant, a cost for each call and one for each byte of constants, all fitted on whole
+networks. The error is the model's relative error on those networks.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread: float
     tuned: bool
     schedule: str
+    constant_bytes: int = 0
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole network that the model was fitted on: calls, the sum of its kernels, what was measured."""
+    """A whole network that the model was fitted on: calls, the sum of its kernels, what was measured, its constants."""
 
     calls: int
     kernels_ms: float
     measured_ms: float
+    constant_bytes: int = 0
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +56,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_call_ms: float
     error: float
     samples: tuple[Sample, ...]
+    per_megabyte_ms: float = 0.0
+
+    def call_ms(self, kernel: Entry) -> float:
+        """What a call of a kernel costs a network."""
+        return kernel.median_ms + self.per_call_ms + self.per_megabyte_ms * kernel.constant_bytes / 1e6
 
 
 class MeasuredNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,10 +92,7 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             TableProblem: a kernel has no entry; the message names it.
         """
-        names = list(signatures)
-        total = self.model.constant_ms + sum(
-            self.of(name).median_ms + self.model.per_call_ms for name in names
-        )
+        total = self.model.constant_ms + sum(map(self.call_ms, signatures))
         return Prediction(total, total * self.model.error)
 
     def predict_plan(self, plan: Plan) -> Prediction:
@@ -98,6 +102,14 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             TableProblem: a kernel has no entry; the message names it.
         """
         return self.predict(call.kernel.signature for call in self.joined(plan).calls)
+
+    def call_ms(self, signature: str) -> float:
+        """What a call of a kernel costs a network.
+
+        Raises:
+            TableProblem: it has no entry.
+        """
+        return self.model.call_ms(self.of(signature))
 
     def of(self, signature: str) -> Entry:
         """The entry of a kernel.
@@ -114,9 +126,8 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def prices(self) -> Prices:
         """The table as a search reads it."""
-        kernels = {signature: entry.median_ms for signature, entry in self.entries.items()}
-        target = Target.from_json(self.target)
-        return Prices(kernels, self.model.constant_ms, self.model.per_call_ms, target)
+        calls = {signature: self.model.call_ms(entry) for signature, entry in self.entries.items()}
+        return Prices(calls, self.model.constant_ms, Target.from_json(self.target))
 
     def joined(self, plan: Plan) -> Plan:
         """The plan as a bundle of this table holds it: chains joined where the table says that it is faster.

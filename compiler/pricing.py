@@ -22,14 +22,13 @@ from compiler.target import Target
 
 @dataclass(frozen=True)
 class Prices:
-    """What a latency table says of single kernels: milliseconds by signature, and the cost of each call.
+    """What a latency table says: the milliseconds of a call of each kernel, by signature, and of no kernel.
 
     `target` is where chains of kernels may be joined; without one, none are.
     """
 
-    kernels_ms: Mapping[str, float]
+    calls_ms: Mapping[str, float]
     constant_ms: float
-    per_call_ms: float
     target: Target | None = None
 
     def joined(self, plan: Plan) -> Plan:
@@ -39,13 +38,8 @@ class Prices:
             KeyError: a kernel has no price.
         """
         found = {} if self.target is None else chains(plan, self.target)
-        priced = {
-            segment: call for segment, call in found.items() if call.kernel.signature in self.kernels_ms
-        }
-        return cheapest(plan, priced, self._of_call) if priced else plan
-
-    def _of_call(self, signature: str) -> float:
-        return self.kernels_ms[signature] + self.per_call_ms
+        priced = {segment: call for segment, call in found.items() if call.kernel.signature in self.calls_ms}
+        return cheapest(plan, priced, self.calls_ms.__getitem__) if priced else plan
 
     def of(self, plan: Plan) -> float:
         """The sum of the kernels and calls of a plan as it is built, without the constant.
@@ -53,7 +47,7 @@ class Prices:
         Raises:
             KeyError: a kernel has no price.
         """
-        return sum(self._of_call(call.kernel.signature) for call in self.joined(plan).calls)
+        return sum(self.calls_ms[call.kernel.signature] for call in self.joined(plan).calls)
 
 
 def inference_plan(network: Network) -> Plan:

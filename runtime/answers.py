@@ -37,6 +37,7 @@ def _profile(run: Run) -> Payload:
     model = {
         "constant_ms": table.model.constant_ms,
         "per_call_ms": table.model.per_call_ms,
+        "per_megabyte_ms": table.model.per_megabyte_ms,
         "error": table.model.error,
     }
     return {

@@ -24,7 +24,7 @@ from runtime.console import Progress, Silent
 from runtime.price_log import Item, Price, PriceLog
 from runtime.workers import Built, Measured, Outcome, WorkerFailed, Workers
 
-METHOD = "median of means, company and memory"
+METHOD = "median of means, company and memory, cost of constants"
 """What a price is; tables of another method are made anew."""
 PASSES = 3
 """How often each schedule is priced, with all others in between; the middle one counts."""

@@ -51,6 +51,8 @@ OVERRUN = 1.1
 """A budget that is overrun by more than this is said to be too short."""
 LARGE_ERROR = 0.3
 """A model whose relative error is larger warns: more than is assumed where nothing is known."""
+SPREAD_S = 40.0
+"""For how long the networks of a space are run: a machine that is not alone keeps a pace for up to half a minute."""
 DRAWN = 200
 """Random networks that say how often a network of the space runs each kernel."""
 
@@ -92,6 +94,7 @@ def profile_space(
             progress=progress,
             fresh=fresh,
             device=device,
+            networks_s=SPREAD_S,
         )
 
 
@@ -117,13 +120,14 @@ def profile(
     progress: Progress | None = None,
     fresh: bool = False,
     device: RemoteDevice | None = None,
+    networks_s: float = 0.0,
 ) -> LatencyTable:
     """Tune what is missing, price every kernel, fit the model on the sample networks, all within the budget.
 
-    Where it is short, kernels that were not tried are priced with their default schedules, each kernel once, and
-    the model rests on one network; where even that is longer, it is said. All that is measured goes into the records
-    at once, and nothing that they hold is measured again, but prices and networks are with `fresh`. The table is what
-    `table_from_records` reads from the records.
+    The networks are run for `networks_s` at least. Where the budget is short, kernels that were not tried are priced
+    with their default schedules, each kernel once, and the model rests on one network; where even that is longer, it
+    is said. All that is measured goes into the records at once, and nothing that they hold is measured again, but
+    prices and networks are with `fresh`. The table is what `table_from_records` reads from the records.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -158,7 +162,7 @@ def profile(
         log = PriceLog(records, target, wanted, company, noise, fresh=fresh, processor=processor)
         time = Time(budget, tuned.build_each_s, longest, NETWORK_S)
         prices = price(target, workers, log, footprint_bytes=touched, progress=said, time=time)
-        _measure_networks(sample_plans, prices, target, workers, records, key, time, fresh, said)
+        _measure_networks(sample_plans, prices, target, workers, records, key, time, networks_s, fresh, said)
     table = table_from_records(kernels, target, records, processor)
     _note_model(table.model, said)
     note_overrun(budget, said)
@@ -173,19 +177,20 @@ def _measure_networks(
     records: Records,
     key: Key,
     time: Time,
+    seconds: float,
     fresh: bool,
     said: Progress,
 ) -> None:
     """Measure sample networks whole, as many as there is time for, and keep them; one is needed at least."""
     schedules = {name: price.schedule for name, price in prices.items()}
     medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
-    built = [Prices(medians, 0.0, 0.0, target).joined(plan) for plan in sample_plans]
+    built = [Prices(medians, 0.0, target).joined(plan) for plan in sample_plans]
     networks = with_cuts(distinct(built))
     plans = networks if fresh else unmeasured(records, key, networks, schedules)
     least = 1 if len(plans) == len(networks) else 0
     plans = affordable(plans, len(workers.all) * time.build_s, time.budget.left_s, least)
     if plans:
-        measured = measure_samples(plans, prices, target, workers, said, time.budget)
+        measured = measure_samples(plans, prices, target, workers, said, time.budget, seconds)
         keep_networks(records, target, plans, schedules, *measured)
     time.budget.mark()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from compiler.kernel import Kernel
+from compiler.footprint import constant_bytes
+from compiler.kernel import Kernel, parse
 from compiler.latency import Entry, LatencyTable, MeasuredNoise, Model, Sample, TableProblem
 from compiler.target import Target
 from dsl.suggest import counted
@@ -98,7 +99,13 @@ def chosen_prices(prices: Iterable[PriceRecord], wanted: Shortlists) -> dict[str
 
 def entry_of(price: PriceRecord, best: Mapping[str, Record]) -> Entry:
     """What a table says of a kernel by its price; `best` has the kernels that were tuned."""
-    return Entry(price.median_ns / 1e6, price.spread, price.signature in best, price.schedule.text)
+    return Entry(
+        price.median_ns / 1e6,
+        price.spread,
+        price.signature in best,
+        price.schedule.text,
+        constant_bytes(parse(price.signature)),
+    )
 
 
 def _fitting(networks: Sequence[NetworkRecord], entries: Mapping[str, Entry]) -> list[NetworkRecord]:
@@ -115,8 +122,13 @@ def _fitting(networks: Sequence[NetworkRecord], entries: Mapping[str, Entry]) ->
 
 
 def _model(networks: Iterable[NetworkRecord]) -> Model:
-    samples = [Sample(len(each.kernels), each.kernels_ms, each.measured_ms) for each in networks]
+    samples = [_sample(each) for each in networks]
     return fit_samples(sorted(samples, key=lambda sample: (sample.calls, sample.kernels_ms)))
+
+
+def _sample(network: NetworkRecord) -> Sample:
+    constants = sum(constant_bytes(parse(signature)) for signature in network.kernels)
+    return Sample(len(network.kernels), network.kernels_ms, network.measured_ms, constants)
 
 
 def _schedules(network: NetworkRecord) -> list[str]:

@@ -101,7 +101,7 @@ def _sized(network: Network, calls: Sequence[KernelCall], table: LatencyTable | 
 def _latency_ms(call: KernelCall, table: LatencyTable | None) -> float | None:
     if table is None:
         return None
-    return table.of(call.kernel.signature).median_ms + table.model.per_call_ms
+    return table.call_ms(call.kernel.signature)
 
 
 def _skipped(waiting: list[MixedChoice], present: set[str], until: str) -> list[Layer]:

@@ -13,8 +13,8 @@ from compiler.pricing import inference_plan
 from runtime.bench_contender import BenchProblem
 from runtime.console import Progress
 from runtime.files import FileProblem, read_json, write_json
-from runtime.fit_latency import measure_plans
 from runtime.measure import probe_noise
+from runtime.network_rounds import measure_plans
 from runtime.run_folder import RunFolder, digest
 from runtime.stages import NETWORK, Run
 from runtime.targets import here

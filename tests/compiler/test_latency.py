@@ -26,8 +26,8 @@ TABLE = LatencyTable(
     TARGET.to_json(),
     "a processor",
     "0.27",
-    {"a": Entry(0.5, 1.1, True, SCHEDULE.text), "b": Entry(0.25, 1.0, False, SCHEDULE.text)},
-    Model(0.125, 0.0625, 0.1, (Sample(3, 1.0, 1.25),)),
+    {"a": Entry(0.5, 1.1, True, SCHEDULE.text), "b": Entry(0.25, 1.0, False, SCHEDULE.text, 500_000)},
+    Model(0.125, 0.0625, 0.1, (Sample(3, 1.0, 1.25),), 0.25),
     "sha256:0",
     MeasuredNoise(0.1, 0.0, 1.0, False),
 )
@@ -35,9 +35,10 @@ TABLE = LatencyTable(
 
 def test_predicts_the_sum_with_its_error() -> None:
     prediction = TABLE.predict(["a", "b", "a"])
-    assert prediction.latency_ms == 0.125 + 3 * 0.0625 + 1.25
+    assert prediction.latency_ms == 0.125 + 3 * 0.0625 + 1.25 + 0.5 * 0.25
     assert prediction.error_ms == pytest.approx(0.1 * prediction.latency_ms)
-    assert TABLE.prices.kernels_ms == {"a": 0.5, "b": 0.25}
+    assert TABLE.prices.calls_ms == {"a": 0.5625, "b": 0.4375}
+    assert TABLE.prices.constant_ms == 0.125
     assert TABLE.schedules["a"] == SCHEDULE
 
 

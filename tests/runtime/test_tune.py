@@ -14,9 +14,9 @@ import pytest
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import packed_size
-from compiler.latency import Sample
+from compiler.latency import Entry, Sample
 from compiler.target import Target
-from runtime import device, fit_latency, measure, price_kernels, tune
+from runtime import device, fit_latency, measure, network_rounds, price_kernels, tune
 from runtime.budget import Budget
 from runtime.files import FileProblem
 from runtime.fit_latency import UNSEEN_ERROR, fit_samples, spread_out, with_cuts
@@ -226,15 +226,16 @@ def test_the_culprit_is_sought_when_all_workers_are_idle(target: Target, tmp_pat
 
 
 def test_a_kernel_whose_every_trial_failed_is_not_tuned(target: Target) -> None:
-    schedule = candidates(next(iter(mobile(1).kernels.values())), target)[0]
+    kernels = mobile(1).kernels
+    schedule = candidates(next(iter(kernels.values())), target)[0]
+    failing, fine, new = list(kernels)[:3]
     rows = [
-        Record("failing", key_of(target), schedule, (), f"{FAILED}no"),
-        Record("fine", key_of(target), schedule, (5,)),
+        Record(failing, key_of(target), schedule, (), f"{FAILED}no"),
+        Record(fine, key_of(target), schedule, (5,)),
     ]
     best = best_of(rows)
-    names = ("failing", "fine", "new")
-    prices = [PriceRecord(name, key_of(target), schedule, 5.0, 1.0, 1) for name in names]
-    assert [price.signature for price in prices if entry_of(price, best).tuned] == ["fine"]
+    prices = [PriceRecord(name, key_of(target), schedule, 5.0, 1.0, 1) for name in (failing, fine, new)]
+    assert [price.signature for price in prices if entry_of(price, best).tuned] == [fine]
 
 
 def test_a_price_counts_short_stops_and_no_long_ones() -> None:
@@ -292,7 +293,7 @@ def test_a_network_is_compiled_and_timed_outside(target: Target, workers: Worker
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
     sizes = measure.compile_plan(plan, weights, schedules, target, tmp_path / "a.so", workers.first)
     assert sizes["workspace_bytes"] > 0
-    (whole,) = fit_latency.measure_plans([plan], schedules, target, workers)
+    (whole,) = network_rounds.measure_plans([plan], schedules, target, workers)
     assert whole.ms > 0
     assert whole.processor == device.fingerprint()
     calls = measure.time_calls(plan, weights, schedules, target, repeats=20, worker=workers.first)
@@ -336,9 +337,25 @@ def test_the_fit_finds_constant_and_cost_of_a_call() -> None:
     model = fit_samples(samples)
     assert model.constant_ms == pytest.approx(0.5)
     assert model.per_call_ms == pytest.approx(0.01)
+    assert model.per_megabyte_ms == pytest.approx(0.0, abs=1e-9)
     below = fit_samples([Sample(5, 3.0, 2.7), Sample(9, 2.0, 1.8)])
     assert (below.constant_ms, below.per_call_ms) == (0.0, 0.0)
     assert below.error == UNSEEN_ERROR
+
+
+def test_the_fit_finds_what_constants_cost() -> None:
+    shapes = [(20, 1.0), (24, 0.3), (30, 0.9), (36, 0.4), (40, 1.3)]
+    samples = [
+        Sample(
+            calls, 0.1 + 0.01 * at, 0.1 + 0.01 * at + 0.001 * calls + 0.03 * megabytes, round(1e6 * megabytes)
+        )
+        for at, (calls, megabytes) in enumerate(shapes)
+    ]
+    model = fit_samples(samples)
+    assert model.constant_ms == pytest.approx(0.0, abs=1e-9)
+    assert model.per_call_ms == pytest.approx(0.001)
+    assert model.per_megabyte_ms == pytest.approx(0.03)
+    assert model.call_ms(Entry(0.5, 1.0, True, "", constant_bytes=200_000)) == pytest.approx(0.507)
 
 
 def test_samples_span_the_sizes() -> None:

@@ -63,7 +63,7 @@ def test_the_same_networks_come_out(name: str) -> None:
 def test_the_price_of_a_network_is_the_sum_of_its_parts(name: str) -> None:
     original = _space(name)
     flat = flatten(original)
-    table = Prices({s: float(len(s)) for s in space_kernels(flat)}, constant_ms=3.0, per_call_ms=0.25)
+    table = Prices({s: float(len(s)) for s in space_kernels(flat)}, constant_ms=3.0)
     costs = latency_costs(flat, table)
     for architecture in sample(original, 8, seed=6):
         total = costs.fixed_ms
