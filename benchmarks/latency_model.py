@@ -45,7 +45,7 @@ from runtime.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = ROOT / "examples/cifar10.space"
-ROUNDS = 7
+ROUNDS = 5
 COEFFICIENTS = ("constant_ms", "per_call_ms", "per_megabyte_ms")
 EACH = ("predicted_ms", "measured_ms")
 """What the result has of each network, which the text leaves out."""

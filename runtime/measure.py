@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -13,10 +13,11 @@ import numpy as np
 from compiler.codegen.schedules.template import Schedule
 from compiler.passes.fuse import Plan
 from compiler.target import Target
+from runtime.console import Progress
 from runtime.device import Noise, Roofline, load_average, steal_share
 from runtime.files import write_tensors
 from runtime.plan_json import plan_to
-from runtime.workers import Asked, Workers
+from runtime.workers import Asked, WorkerFailed, Workers
 
 Weights = Mapping[str, np.ndarray[Any, Any]]
 Schedules = Mapping[str, Schedule]
@@ -95,6 +96,31 @@ def compile_plan(
     request = _request(plan, schedules, target) | {"do": "compile", "path": str(Path(path).resolve())}
     answer = _with_weights(request, weights, target, worker)
     return {name: int(answer[name]) for name in ("workspace_bytes", "constant_bytes")}
+
+
+def compile_plans(
+    plans: Sequence[Plan],
+    schedules: Schedules,
+    target: Target,
+    paths: Sequence[Path],
+    workers: Workers,
+    progress: Progress,
+) -> None:
+    """Compile networks with random weights, as `compile_plan` does, on all workers at once.
+
+    Raises:
+        WorkerFailed, KeyError: as there.
+    """
+    with TemporaryDirectory(prefix="onepath-") as folder:
+        requests = []
+        for plan, path in zip(plans, paths, strict=True):
+            weights = write_tensors(Path(folder) / f"{path.stem}.safetensors", random_weights(plan))
+            asked = {"do": "compile", "path": str(path.resolve()), "weights": str(weights)}
+            requests.append(_request(plan, schedules, target) | asked)
+        for done, (_, _, answer) in enumerate(workers.each(requests, COMPILE_S), 1):
+            if isinstance(answer, WorkerFailed):
+                raise answer
+            progress.update(done, len(plans), kind="compiling sample networks")
 
 
 def write_standalone_files(

@@ -17,7 +17,7 @@ from runtime.budget import Budget
 from runtime.console import Progress, Silent
 from runtime.devices.networks import NetworkTime, time_networks
 from runtime.devices.pool import Devices
-from runtime.measure import compile_plan, random_weights
+from runtime.measure import compile_plans
 from runtime.price_kernels import PASSES
 from runtime.tvm_libraries import link_runtime
 from runtime.workers import Workers
@@ -54,7 +54,8 @@ def _measure_on_devices(
     budget: Budget | None,
 ) -> list[NetworkTime]:
     with TemporaryDirectory(prefix="onepath-") as name:
-        paths = _compiled(plans, schedules, target, devices, Path(name), said)
+        paths = _paths(Path(name), len(plans))
+        compile_plans(plans, schedules, target, paths, devices, said)
         shapes = [(1, *plan.types[plan.inputs[0]]) for plan in plans]
         return time_networks(devices, paths, shapes, PASSES, said, budget)
 
@@ -80,7 +81,8 @@ def measure_rounds(
     with TemporaryDirectory(prefix="onepath-") as name:
         folder = Path(name)
         link_runtime(folder)
-        paths = _compiled(plans, schedules, target, workers, folder, said)
+        paths = _paths(folder, len(plans))
+        compile_plans(plans, schedules, target, paths, workers, said)
         times: list[list[float]] = [[] for _ in plans]
         begun, done = time.monotonic(), 0.0
         while done < 1 and not (done and budget.left_s < 0):
@@ -92,19 +94,8 @@ def measure_rounds(
         return times
 
 
-def _compiled(
-    plans: Sequence[Plan],
-    schedules: Mapping[str, Schedule],
-    target: Target,
-    workers: Workers,
-    folder: Path,
-    said: Progress,
-) -> list[Path]:
-    paths = [folder / f"{index}.so" for index in range(len(plans))]
-    for index, plan in enumerate(plans):
-        compile_plan(plan, random_weights(plan), schedules, target, paths[index], workers.first)
-        said.update(index + 1, len(plans), kind="compiling sample networks")
-    return paths
+def _paths(folder: Path, count: int) -> list[Path]:
+    return [folder / f"{index}.so" for index in range(count)]
 
 
 def _p50_ms(library: Path, plan: Plan, target: Target) -> float:
