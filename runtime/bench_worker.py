@@ -146,7 +146,9 @@ def _start(setup: Mapping[str, Any]) -> tuple[Run, Any, dict[str, Any]]:
 
 
 def _problem(problem: Exception) -> dict[str, Any]:
-    words = f"{type(problem).__name__}: {problem}".strip().splitlines()
+    # What we raise ourselves is for people; of others the class says something.
+    own = type(problem).__module__.partition(".")[0] in ("runtime", "compiler", "dsl")
+    words = (str(problem) if own else f"{type(problem).__name__}: {problem}").strip().splitlines()
     return {"problem": words[0][:500]}
 
 

@@ -51,7 +51,7 @@ OVERRUN = 1.1
 """A budget that is overrun by more than this is said to be too short."""
 LARGE_ERROR = 0.3
 """A model whose relative error is larger warns: more than is assumed where nothing is known."""
-SPREAD_S = 40.0
+SPREAD_S = 30.0
 """For how long the networks of a space are run: a machine that is not alone keeps a pace for up to half a minute."""
 DRAWN = 200
 """Random networks that say how often a network of the space runs each kernel."""

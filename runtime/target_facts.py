@@ -81,7 +81,7 @@ def facts_of(settings: TargetSettings, title: str = "") -> TargetFacts:
         tuple(sorted(needed_flags(target))),
         elsewhere,
         _compiler(target),
-        target.machine in MACHINES,
+        target.kind != "c" and target.machine in MACHINES,
     )
 
 
@@ -143,4 +143,6 @@ def _peak(facts: TargetFacts) -> str:
 def _runtime(facts: TargetFacts) -> str:
     if facts.bundle_runtime:
         return "bundles carry TVM's libraries for it"
+    if facts.kind == "c":
+        return "no bundle holds C source; the standalone form does (`--standalone`)"
     return "TVM has no libraries for it; the standalone form needs none (`--standalone`)"

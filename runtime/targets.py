@@ -19,7 +19,7 @@ from runtime.tvm_libraries import MACHINES as MACHINES_WITH_RUNTIME
 NATIVE = "native"
 _SWITCH = re.compile(r"[+-][\w.-]+")
 _ARCH = re.compile(r"sm_\d{2,3}a?")
-_TRIPLE = re.compile(r"[a-z0-9_]+(-[a-z0-9]+)?-(linux-[a-z0-9]+|apple-darwin[\d.]*)")
+_TRIPLE = re.compile(r"[a-z0-9_]+(-[a-z0-9]+)?-linux-[a-z0-9]+")
 WITHOUT_MEASURING = "build for it without measuring (`--trials 0`; of a .space file, `--set target.trials=0`)"
 NOT_MEASURED = f"nothing is measured on it; {WITHOUT_MEASURING}"
 GPU_HOSTS = {"x86_64": "x86-64-v2", "aarch64": "generic"}
@@ -153,8 +153,10 @@ def check_bundle(target: Target) -> None:
 
 def _check_triple(settings: TargetSettings, triple: str) -> None:
     """Refuse what is no triple of a machine that code is generated for: LLVM crashes of some."""
+    if triple == device.triple():
+        return
     machine = triple.partition("-")[0]
-    if machine not in CROSS_MACHINES and triple != device.triple():
+    if machine not in CROSS_MACHINES:
         raise WrongSetting(
             settings,
             "triple",
@@ -165,8 +167,11 @@ def _check_triple(settings: TargetSettings, triple: str) -> None:
         raise WrongSetting(
             settings,
             "triple",
-            f"`{triple}` is no triple; write it as in `aarch64-unknown-linux-gnu`",
-            did_you_mean(triple, filter(None, [known.settings.triple for known in known_targets().values()])),
+            f"`{triple}` is no triple of Linux, which other machines must run; write it as in "
+            "`aarch64-unknown-linux-gnu`",
+            did_you_mean(
+                triple, {known.settings.triple or triple for known in known_targets().values()} - {triple}
+            ),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compiler.codegen.tvm_api import system_processor
 from compiler.target import Target
 from runtime import device
 from runtime.features import needed_flags
@@ -25,7 +26,8 @@ def unfit(facts: Mapping[str, Any], target: Target, kind: str) -> str:
         )
     lacking = needed_flags(target) - device.flags_of(facts["cpuinfo"])
     # A virtual machine hides features of its own processor that its code does without.
-    if lacking and kind_of(facts) != device.fingerprint():
+    own = kind_of(facts) == device.fingerprint() and target.cpu == system_processor()
+    if lacking and not own:
         return f"lacks {', '.join(sorted(lacking))}, which code for the target `{target.name}` needs"
     if kind_of(facts) != kind:
         return (

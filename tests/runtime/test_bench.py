@@ -255,5 +255,5 @@ def test_cores_are_the_last_allowed() -> None:
 
 
 def test_a_worker_that_dies_is_reported() -> None:
-    with pytest.raises(BenchProblem, match="ghost: UnknownPeer: no peer is called `none`"):
+    with pytest.raises(BenchProblem, match="ghost: no peer is called `none`"):
         Contender("ghost", {"kind": "peer", "peer": "none", "threads": 1, "cores": [0], "shape": [1]})

@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tvm.rpc import base
 from typer.testing import CliRunner
 
 from compiler.codegen.schedules import candidates
+from compiler.codegen.tvm_api import known_features
 from compiler.target import Target
 from runtime import device, profiler, tune, worker
 from runtime.bench_contender import Contender
@@ -31,6 +33,7 @@ from runtime.devices.pool import Devices
 from runtime.devices.server import offered
 from runtime.devices.tracker import Address, Connection, DeviceProblem, Listed, Offer, RemoteDevice
 from runtime.devices.worker import DeviceWorker
+from runtime.features import LINUX_FLAGS
 from runtime.fit_latency import FEWEST_SAMPLES
 from runtime.measure import compile_plan, random_weights
 from runtime.profiler import profile
@@ -105,6 +108,9 @@ def test_devices_that_do_not_fit_are_refused(target: Target) -> None:
     older = {**facts, "cpuinfo": ["model name\t: Old", "flags\t\t: fpu"]}
     assert unfit(older, target, kind_of(older)).startswith("lacks ")
     assert "is another processor" in unfit(facts, target, kind_of(older))
+    flags, known = device.flags_of(facts["cpuinfo"]), known_features(target.triple)
+    lacking = next(name for name, flag in LINUX_FLAGS.items() if flag not in flags and name in known)
+    assert unfit(facts, replace(target, cpu="generic", features=(f"+{lacking}",)), own).startswith("lacks ")
 
 
 def test_a_profile_is_measured_on_all_devices_told_apart_and_an_interrupt_leaves_nothing_behind(

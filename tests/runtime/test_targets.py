@@ -57,6 +57,7 @@ def test_vectors_are_those_of_the_features(name: str, bits: int, registers: int)
         ({"triple": "aarhc64-unknown-linux-gnu"}, "did you mean `aarch64`"),
         ({"triple": "foo-bar"}, "no code is generated for the triple `foo-bar`"),
         ({"triple": "aarch64"}, "is no triple"),
+        ({"triple": "aarch64-apple-darwin"}, "is no triple of Linux"),
         ({"triple": "aarch64-unknwn-linux"}, "is no triple.*did you mean `aarch64-unknown-linux-gnu`"),
         ({"features": "+sve3"}, "LLVM knows no feature `sve3` .*did you mean `sve"),
         ({"features": "sve"}, "`sve` in `features` switches nothing"),
@@ -72,6 +73,16 @@ def test_vectors_are_those_of_the_features(name: str, bits: int, registers: int)
 def test_what_no_target_can_be_is_refused_with_a_way_out(changed: dict[str, str], said: str) -> None:
     with pytest.raises((UnsupportedTarget, device.UnknownProcessor), match=said):
         resolve(replace(AARCH64, **changed))
+
+
+def test_what_carries_a_bundle_is_said() -> None:
+    said = {
+        name: lines_of(facts_of(known_targets()[name].settings))[-1]
+        for name in ("raspberry_pi_5", "armv7", "c")
+    }
+    assert said["raspberry_pi_5"].endswith("bundles carry TVM's libraries for it")
+    assert "TVM has no libraries for it" in said["armv7"]
+    assert "no bundle holds C source" in said["c"]
 
 
 def test_switches_change_the_features() -> None:

@@ -48,4 +48,7 @@ def run_session(connection: socket.socket, others: list[socket.socket]) -> None:
     folder = utils.tempdir()
     os.chdir(folder.path)
     server._server_env([], folder)
-    _ffi_api.ServerLoop(connection.fileno())
+    try:
+        _ffi_api.ServerLoop(connection.fileno())
+    except Exception:  # TVM raises where the client is gone in the middle of a message
+        raise SystemExit(1) from None
