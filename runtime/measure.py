@@ -93,8 +93,7 @@ def compile_plan(
         WorkerFailed: it cannot be compiled or linked; the message says why.
         KeyError: a kernel has no schedule, by its signature.
     """
-    request = _request(plan, schedules, target) | {"do": "compile", "path": str(Path(path).resolve())}
-    answer = _with_weights(request, weights, target, worker)
+    answer = _with_weights(_compile_request(plan, schedules, target, path), weights, target, worker)
     return {name: int(answer[name]) for name in ("workspace_bytes", "constant_bytes")}
 
 
@@ -115,8 +114,7 @@ def compile_plans(
         requests = []
         for plan, path in zip(plans, paths, strict=True):
             weights = write_tensors(Path(folder) / f"{path.stem}.safetensors", random_weights(plan))
-            asked = {"do": "compile", "path": str(path.resolve()), "weights": str(weights)}
-            requests.append(_request(plan, schedules, target) | asked)
+            requests.append(_compile_request(plan, schedules, target, path) | {"weights": str(weights)})
         for done, (_, _, answer) in enumerate(workers.each(requests, COMPILE_S), 1):
             if isinstance(answer, WorkerFailed):
                 raise answer
@@ -208,6 +206,10 @@ def time_alone(
     rows = worker.ask({"do": "measure", "name": "alone", "lines": 0, "milliseconds": milliseconds})["times"]
     worker.ask({"do": "forget", "name": "alone"})
     return float(median(row[0] for row in rows))
+
+
+def _compile_request(plan: Plan, schedules: Schedules, target: Target, path: Path | str) -> dict[str, Any]:
+    return _request(plan, schedules, target) | {"do": "compile", "path": str(Path(path).resolve())}
 
 
 def _request(plan: Plan, schedules: Schedules, target: Target) -> dict[str, Any]:
