@@ -62,4 +62,14 @@ SETTINGS_CODES = (
         "target laptop { threads = choose(1, 2) }",
         "target laptop { threads = 2 }",
     ),
+    Code(
+        "E0409",
+        "a recipe has other data than its search",
+        "A run has one data set: a network is trained on the data that it was searched on. Write `data` in the search "
+        "alone, or write the recipe in a file of its own that is given the network found (`--arch`).",
+        "space s { input [1, 8, 8]  output [10]  conv(10, 3) -> global_pool }\n"
+        "search s { data = digits }\ntrain s { data = fashion_mnist }",
+        "space s { input [1, 8, 8]  output [10]  conv(10, 3) -> global_pool }\n"
+        "search s { data = digits }\ntrain s { epochs = 2 }",
+    ),
 )

@@ -73,9 +73,23 @@ def _recipe(node: syntax.Train, searches: Sequence[SearchSettings], report: Repo
     values = values_of(TRAIN, node.settings, "a training recipe", report)
     recipe = TrainSettings(node.space, **{"data": None, **values})
     _check_warmup(node.settings, recipe.lr_warmup, recipe.epochs, report)
+    _check_data(node, recipe, searches, report)
     if search is None:
         return recipe
     return replace(recipe, data=recipe.data or search.data, seed=values.get("seed", search.seed))
+
+
+def _check_data(
+    node: syntax.Train, recipe: TrainSettings, searches: Sequence[SearchSettings], report: Report
+) -> None:
+    """Report data of a recipe that differ from those of a search of its space."""
+    for search in searches:
+        if search.space == node.space and search.data and recipe.data and search.data != recipe.data:
+            place = next(each.span for each in node.settings if each.name == "data")
+            message = f"the recipe of `{node.space}` has other data than its search"
+            hint = "remove this `data`: a network is trained on what it was searched on"
+            report(Diagnostic("E0409", message, place, hint))
+            return
 
 
 def _check_warmup(

@@ -238,7 +238,7 @@ DISTILL = (
     ),
 )
 
-_DATA = Key("data", "call", "data set", forms=DATA)
+_DATA = Key("data", "call", "data set; that of the search if it has one", forms=DATA)
 _SEED = Key("seed", "count", "seed of every random stream", most=2**63 - 1)
 _EPOCHS = Key("epochs", "count", "passes over the training data")
 _BATCH = Key("batch", "count", "images a step", least=1)

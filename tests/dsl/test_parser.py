@@ -126,9 +126,9 @@ def test_parsing_is_fast() -> None:
     text = "\n".join(
         load(name).text.replace("space ", f"space s{number}_") for number, name in enumerate(SPACES)
     )
-    started = time.perf_counter()
+    started = time.process_time()
     parse(Source("all", text))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 _SPAN = Source("none", "").span(0, 0)

@@ -71,6 +71,13 @@ def test_a_recipe_inherits_data_and_seed() -> None:
     assert [(each.data, each.seed) for each in settings.recipes] == [(Data("digits"), 7), (None, 3)]
 
 
+def test_a_recipe_has_the_data_of_its_search() -> None:
+    (found,) = problems("search s { data = digits }\ntrain s { data = cifar10 }")
+    assert (found.code, found.span.line) == ("E0409", 2)
+    assert problems("search s { data = digits }\ntrain s { data = digits }") == []
+    assert problems("search s { data = digits }\ntrain t { data = cifar10 }") == []
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -138,9 +138,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files(name: str) -> None:
     data, wanted = HOSTILE[name]
-    started = time.perf_counter()
+    started = time.process_time()
     codes = answers(data)
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8
     assert codes == wanted if wanted is not None else codes
 
 

@@ -102,6 +102,6 @@ def test_a_large_space_is_answered_soon() -> None:
     """The slowest of the published spaces, whose costs are given up: a second or two, never minutes."""
     text = load("path_tree").text
     documents, path = opened(text)
-    start = time.perf_counter()
+    start = time.process_time()
     assert hover(documents, path, text.index("space ") + 6) is not None
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
