@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import select
+import signal
 import socket
 import struct
 import sys
 
 from runtime.devices.server.registration import Tracker
-from runtime.devices.server.session import greet, run_session
+from runtime.devices.server.session import ENDING, greet, run_session
 
 RETRY_S, POLL_S, GRACE_S = 2.0, 2.0, 2.0
 UNCLAIMED_POLLS = 3
@@ -88,11 +89,14 @@ class Server:
         process = multiprocessing.get_context("fork").Process(
             target=run_session, args=(connection, others), daemon=True
         )
+        # What ends the server waits until the process is there: Python drops what a handler raises while it forks.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         process.start()
         poll = select.poll()
         poll.register(process.sentinel, select.POLLIN)
         poll.register(connection, HUNG_UP)
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             poll.poll()
             process.join(GRACE_S)
         finally:

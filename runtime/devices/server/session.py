@@ -9,6 +9,9 @@ import struct
 
 from runtime.devices.server.registration import ANSWER_S
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""What tells the server to end."""
+
 
 def greet(connection: socket.socket, key: str, match: str) -> bool:
     """Whether who connected was sent by the tracker; answers as TVM's server does."""
@@ -35,8 +38,9 @@ def run_session(connection: socket.socket, others: list[socket.socket]) -> None:
     """What the process of a session does: whatever its client says, until that hangs up."""
     import ctypes
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     set_signal_on_parents_death = 1
     ctypes.CDLL(None).prctl(set_signal_on_parents_death, signal.SIGKILL)
     for other in others:
