@@ -27,22 +27,23 @@ from runtime.workers import WorkerFailed, Workers
 SAMPLES = 6
 """Networks of a space that the model is fitted on."""
 LEAST_ERROR = 0.02
-FEWEST_SAMPLES = 3
-"""With fewer networks the coefficients leave nothing to see an error in."""
+FEWEST_SAMPLES = 4
+"""With fewer networks the three coefficients leave nothing to see an error in."""
 UNSEEN_ERROR = 0.25
 """The relative error that is stated then: a cautious assumption, not a measurement."""
 NETWORK_S = 2.0
-"""About how long a network of a fit takes besides its compilation: to be loaded and timed, once a round."""
+"""About how long a network of a fit takes besides its compilation: to be loaded and timed in three rounds."""
 
 
 def spread_out(plans: Sequence[Plan], count: int = SAMPLES) -> list[Plan]:
     """Different plans, half of them from the least to the most calls and half from the fewest to the most constants:
     a fit needs the ends of both.
     """
-    different = distinct(plans)
-    by_calls = sorted(different, key=lambda plan: (len(plan.calls), _constants(plan)))
-    by_constants = sorted(different, key=lambda plan: (_constants(plan), len(plan.calls)))
-    return distinct([*_evenly(by_calls, count // 2), *_evenly(by_constants, count - count // 2)])
+    by_calls = sorted(distinct(plans), key=lambda plan: (len(plan.calls), _constants(plan)))
+    chosen = _evenly(by_calls, count // 2)
+    others = [plan for plan in by_calls if plan not in chosen]
+    by_constants = sorted(others, key=lambda plan: (_constants(plan), len(plan.calls)))
+    return [*chosen, *_evenly(by_constants, count - count // 2)]
 
 
 def _constants(plan: Plan) -> int:
@@ -50,32 +51,41 @@ def _constants(plan: Plan) -> int:
 
 
 def _evenly(plans: Sequence[Plan], count: int) -> list[Plan]:
+    if len(plans) <= count:
+        return list(plans)
     places = {round(index * (len(plans) - 1) / max(count - 1, 1)) for index in range(count)}
     return [plans[place] for place in sorted(places)]
 
 
 def with_cuts(plans: Sequence[Plan]) -> list[Plan]:
-    """The plans; where they are too few for a fit, also the first third and two thirds of the longest."""
+    """The plans; where they are too few for a fit, also the first quarters of the longest."""
     if not plans or len(plans) >= FEWEST_SAMPLES:
         return list(plans)
     longest = max(plans, key=lambda plan: len(plan.calls))
-    lengths = (max(1, len(longest.calls) * part // 3) for part in (1, 2))
+    lengths = (max(1, len(longest.calls) * part // FEWEST_SAMPLES) for part in range(1, FEWEST_SAMPLES))
     return distinct([*(_cut(longest, length) for length in lengths), *plans])
 
 
-def affordable(plans: Sequence[Plan], build_s: float, left_s: float, least: int) -> list[Plan]:
-    """The longest of the plans that there is time to compile and run, `least` at the least, in their order.
+def builds(plans: Sequence[Plan], at_once: int) -> int:
+    """As many builds of kernels on `at_once` workers take as long as the networks, each compiled by one of them."""
+    sizes = [len(plan.kernels) for plan in plans]
+    return max(sum(sizes), at_once * max(sizes, default=0))
 
-    `build_s` is how long the compilation of a kernel takes.
+
+def affordable(plans: Sequence[Plan], build_s: float, at_once: int, left_s: float, least: int) -> list[Plan]:
+    """Those of the plans that there is time to compile and run, `least` at the least, in their order.
+
+    The longest comes first, then the shortest, whose error would be largest: a fit that has seen neither says little
+    about them. `build_s` is how long a build of a kernel takes on all of `at_once` workers.
     """
-    ordered = sorted(range(len(plans)), key=lambda place: -len(plans[place].calls))
-    chosen: set[int] = set()
-    for place in ordered:
-        left_s -= build_s * len(plans[place].kernels) + NETWORK_S
-        if left_s < 0 and len(chosen) >= least:
+    ordered = sorted(plans, key=lambda plan: len(plan.calls))
+    chosen: list[Plan] = []
+    for plan in [*ordered[-1:], *ordered[:-1]]:
+        seconds = build_s * builds([*chosen, plan], at_once) + NETWORK_S * (len(chosen) + 1)
+        if seconds > left_s and len(chosen) >= least:
             break
-        chosen.add(place)
-    return [plan for place, plan in enumerate(plans) if place in chosen]
+        chosen.append(plan)
+    return [plan for plan in plans if plan in chosen]
 
 
 def _cut(plan: Plan, length: int) -> Plan:
@@ -132,7 +142,8 @@ def measure_samples(
 def fit_samples(samples: Sequence[Sample]) -> Model:
     """The model that fits the samples best, and its root mean square relative error on them.
 
-    The error is corrected for the coefficients fitted. Fewer than `FEWEST_SAMPLES` say too little about
+    Two samples have no cost of constants, and one has the constant alone. The error is corrected for the coefficients
+    fitted. Fewer than `FEWEST_SAMPLES` say too little about
     it: then it is at least `UNSEEN_ERROR`, and 1 without any.
     """
     if not samples:
@@ -140,11 +151,12 @@ def fit_samples(samples: Sequence[Sample]) -> Model:
     scale = np.array([1 / sample.measured_ms for sample in samples])
     left = np.array([sample.measured_ms - sample.kernels_ms for sample in samples])
     matrix = np.array([[1.0, sample.calls, sample.constant_bytes / 1e6] for sample in samples])
+    # Of fewer samples than coefficients nnls would take whichever has the largest numbers.
+    matrix[:, len(samples) :] = 0.0
     found, _ = nnls(matrix * scale[:, None], left * scale)
     residuals = (matrix @ found - left) * scale
     constant, per_call, per_megabyte = map(float, found)
-    fitted = int(np.count_nonzero(found))
-    freedom = max(1, len(samples) - fitted)
+    freedom = max(1, len(samples) - int(np.count_nonzero(found)))
     least = LEAST_ERROR if len(samples) >= FEWEST_SAMPLES else UNSEEN_ERROR
     error = max(least, sqrt(float(np.sum(residuals**2)) / freedom))
     return Model(constant, per_call, error, tuple(samples), per_megabyte)

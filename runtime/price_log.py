@@ -67,7 +67,7 @@ def least(passes: Iterable[tuple[Item, Kind]], rank: Callable[[Kind], Any]) -> d
 class PriceLog:
     """The passes in which the shortlisted schedules are priced; `company` is what a network has of kernels.
 
-    With `fresh`, what the records hold already counts for nothing and is replaced. `processor` is as in `key_of`.
+    `processor` is as in `key_of`.
 
     Raises:
         RecordsProblem: the records cannot be read.
@@ -81,7 +81,6 @@ class PriceLog:
         company: int,
         noise: Noise,
         *,
-        fresh: bool = False,
         processor: str | None = None,
     ) -> None:
         self.records, self.company, self.noise = records, company, noise
@@ -89,7 +88,7 @@ class PriceLog:
         self._key = key_of(target, processor)
         self._passes: dict[str, dict[Item, Price]] = {}
         wanted = set(self.items)
-        for row in [] if fresh else records.prices(shortlists, self._key):
+        for row in records.prices(shortlists, self._key):
             if (row.signature, row.schedule) in wanted:
                 held = self._passes.setdefault(row.context, {})
                 held[row.signature, row.schedule] = Price(row.schedule, row.median_ns, row.spread)

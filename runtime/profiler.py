@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
 import msgspec
 
 from compiler.footprint import FOOTPRINT_BYTES, footprint
-from compiler.ir.graph import SpaceGraph
+from compiler.ir.graph import Candidate, SpaceGraph
 from compiler.kernel import Kernel
 from compiler.latency import LatencyTable, Model
 from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
-from compiler.passes.fuse import Plan
+from compiler.passes.fold import fold_graph
+from compiler.passes.fuse import Plan, fuse_graph
 from compiler.pricing import Prices, sample_plan, space_kernels
 from compiler.target import Target
 from dsl.suggest import counted
@@ -28,6 +29,7 @@ from runtime.fit_latency import (
     FEWEST_SAMPLES,
     NETWORK_S,
     affordable,
+    builds,
     distinct,
     measure_samples,
     spread_out,
@@ -45,12 +47,16 @@ from runtime.workers import Workers
 
 TUNING_SHARE = 0.7
 """The part of a budget that is for tuning; the rest prices the kernels and fits the model."""
+PRICE_S = 0.15
+"""About how long it takes to price a kernel, besides its builds: in three passes, by a few schedules."""
 WINNER_TRIALS = 40
 """Schedules tried of each kernel of the network that is built, unless more is asked for."""
 OVERRUN = 1.1
 """A budget that is overrun by more than this is said to be too short."""
 LARGE_ERROR = 0.3
 """A model whose relative error is larger warns: more than is assumed where nothing is known."""
+LEAST_NETWORKS = 2
+"""Networks that are measured whole whatever the budget says."""
 SPREAD_S = 30.0
 """For how long the networks of a space are run: a machine that is not alone keeps a pace for up to half a minute."""
 DRAWN = 200
@@ -87,7 +93,7 @@ def profile_space(
             kernels,
             target,
             database,
-            sample_plans=spread_out(drawn),
+            sample_plans=spread_out([*extreme_plans(flat), *drawn]),
             budget=budget,
             trials=trials or TRIALS,
             weights=weights,
@@ -98,14 +104,30 @@ def profile_space(
         )
 
 
+def extreme_plans(flat: SpaceGraph) -> list[Plan]:
+    """The networks of a flattened space that have the fewest and the most kernels: what a search may end with, and
+    random networks are far from.
+    """
+
+    def calls(candidate: Candidate) -> int:
+        return len(fuse_graph(fold_graph(candidate.graph)).calls)
+
+    return [
+        _plan_of(flat, [pick(node.candidates, key=calls) for node in mixed_nodes(flat)])
+        for pick in (min, max)
+    ]
+
+
+def _plan_of(flat: SpaceGraph, chosen: Iterable[Candidate]) -> Plan:
+    """The network of one candidate of each mixed node."""
+    return sample_plan(flat, {path: choice for each in chosen for path, choice in each.choices})
+
+
 def random_plans(flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
     """Random networks of a flattened space as kernels; each candidate of a mixed node is as likely."""
     stream = random.Random(seed)
-    plans = []
-    for _ in range(count):
-        chosen = [stream.choice(node.candidates).choices for node in mixed_nodes(flat)]
-        plans.append(sample_plan(flat, {path: choice for part in chosen for path, choice in part}))
-    return plans
+    nodes = mixed_nodes(flat)
+    return [_plan_of(flat, [stream.choice(node.candidates) for node in nodes]) for _ in range(count)]
 
 
 def profile(
@@ -125,8 +147,8 @@ def profile(
     """Tune what is missing, price every kernel, fit the model on the sample networks, all within the budget.
 
     The networks are run for `networks_s` at least. Where the budget is short, kernels that were not tried are priced
-    with their default schedules, each kernel once, and the model rests on one network; where even that is longer, it
-    is said. All that is measured goes into the records at once, and nothing that they hold is measured again, but
+    with their default schedules, each kernel once, and the model rests on two networks; where even that is longer,
+    it is said. All that is measured goes into the records at once, and nothing that they hold is measured again, but
     prices and networks are with `fresh`. The table is what `table_from_records` reads from the records.
 
     Raises:
@@ -135,8 +157,7 @@ def profile(
     """
     said, budget = progress or Silent(), budget or Budget()
     with told(lambda: kept_of(records)), workers_of(target, device, said) as workers:
-        # One worker compiles a whole network, and the pace of builds is that of all workers.
-        longest = len(workers.all) * max((len(plan.kernels) for plan in sample_plans), default=0)
+        networks, networks_after_s = builds(sample_plans, len(workers.all)), NETWORK_S * len(sample_plans)
         processor, key = workers.processor, key_of(target, workers.processor)
         noise = probe_noise(target, workers.first)
         if noise.noisy:
@@ -149,7 +170,8 @@ def profile(
             trials=trials,
             budget=budget,
             share=TUNING_SHARE,
-            builds_after=len(kernels) + longest,
+            builds_after=len(kernels) + networks,
+            after_s=networks_after_s + PRICE_S * len(kernels),
             weights=weights,
             progress=said,
             workers=workers,
@@ -159,10 +181,12 @@ def profile(
         schedules = counted(sum(map(len, wanted.values())), "schedule")
         said.note(f"pricing {counted(len(kernels), 'kernel')}, {schedules}")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        log = PriceLog(records, target, wanted, company, noise, fresh=fresh, processor=processor)
-        time = Time(budget, tuned.build_each_s, longest, NETWORK_S)
+        if fresh:
+            records.forget(kernels, key)
+        log = PriceLog(records, target, wanted, company, noise, processor=processor)
+        time = Time(budget, tuned.build_each_s, networks, networks_after_s)
         prices = price(target, workers, log, footprint_bytes=touched, progress=said, time=time)
-        _measure_networks(sample_plans, prices, target, workers, records, key, time, networks_s, fresh, said)
+        _measure_networks(sample_plans, prices, target, workers, records, key, time, networks_s, said)
     table = table_from_records(kernels, target, records, processor)
     _note_model(table.model, said)
     note_overrun(budget, said)
@@ -178,17 +202,18 @@ def _measure_networks(
     key: Key,
     time: Time,
     seconds: float,
-    fresh: bool,
     said: Progress,
 ) -> None:
-    """Measure sample networks whole, as many as there is time for, and keep them; one is needed at least."""
+    """Measure sample networks whole, as many as there is time for, and keep them; of the longest and the shortest a
+    model can do without neither.
+    """
     schedules = {name: price.schedule for name, price in prices.items()}
     medians = {name: price.median_ns / 1e6 for name, price in prices.items()}
     built = [Prices(medians, 0.0, target).joined(plan) for plan in sample_plans]
     networks = with_cuts(distinct(built))
-    plans = networks if fresh else unmeasured(records, key, networks, schedules)
-    least = 1 if len(plans) == len(networks) else 0
-    plans = affordable(plans, len(workers.all) * time.build_s, time.budget.left_s, least)
+    plans = unmeasured(records, key, networks, schedules)
+    least = LEAST_NETWORKS if len(plans) == len(networks) else 0
+    plans = affordable(plans, time.build_s, len(workers.all), time.budget.left_s, least)
     if plans:
         measured = measure_samples(plans, prices, target, workers, said, time.budget, seconds)
         keep_networks(records, target, plans, schedules, *measured)
@@ -213,7 +238,7 @@ def note_overrun(budget: Budget, said: Progress) -> None:
     if budget.seconds is not None and budget.spent_s > OVERRUN * budget.seconds:
         said.note(
             f"took {budget.spent_s:.1f} s, and the budget is {budget.seconds:g} s: each kernel is built and run once "
-            "at least, and one network"
+            "at least, and two networks"
         )
 
 

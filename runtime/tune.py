@@ -64,8 +64,9 @@ def usable(records: Records, signatures: Iterable[str], key: Key) -> list[Record
 class Tuned:
     """What tuning gave: the fastest record of each kernel, counts of this run, and its seconds.
 
-    Of `seconds`, `built` candidates were built for `build_s`, by all workers at once, and run for `run_s`.
-    `complete` is False where the budget ended before all trials were done.
+    Of `seconds`, candidates were built for `build_s`, by all workers at once, and run for `run_s`; a build took
+    `build_each_s` where it went fastest, 0 where none was made. `complete` is False where the budget ended before all
+    trials were done.
     """
 
     best: Mapping[str, Record]
@@ -75,12 +76,7 @@ class Tuned:
     complete: bool
     build_s: float = 0.0
     run_s: float = 0.0
-    built: int = 0
-
-    @property
-    def build_each_s(self) -> float:
-        """How long building a kernel takes, on all workers at once; 0 where none was built."""
-        return self.build_s / self.built if self.built else 0.0
+    build_each_s: float = 0.0
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -135,6 +131,7 @@ def tune(
     budget: Budget | None = None,
     share: float = 1.0,
     builds_after: int = 0,
+    after_s: float = 0.0,
     weights: Mapping[str, float] | None = None,
     footprint_bytes: int = FOOTPRINT_BYTES,
     progress: Progress | None = None,
@@ -142,7 +139,7 @@ def tune(
 ) -> Tuned:
     """Try up to `trials` schedules of each kernel, until about `share` of what is left of the budget is spent.
 
-    It ends sooner where what follows needs more: as long as building `builds_after` kernels takes.
+    It ends sooner where what follows needs more: as long as building `builds_after` kernels takes, and `after_s`.
 
     What the records hold already is not measured again and counts as tried, except schedules that ended
     the worker or ran out of time: a busy machine does that too, so they get a second chance. `weights`
@@ -164,6 +161,7 @@ def tune(
             budget or Budget(),
             share,
             builds_after,
+            after_s,
             progress or Silent(),
             workers,
         )
@@ -186,11 +184,13 @@ class _Run:
     budget: Budget
     share: float
     builds_after: int
+    after_s: float
     progress: Progress
     workers: Workers | None = None
     tasks: list[_Task] = field(default_factory=list)
     done: int = 0
-    built: int = 0
+    warm: bool = False
+    build_each_s: float = 0.0
     failed: int = 0
     first_failure: str = ""
     build_s: float = 0.0
@@ -233,7 +233,8 @@ class _Run:
     @property
     def left_s(self) -> float:
         """The seconds that are left for tuning: of the budget, without what is for what follows."""
-        after_s = self.builds_after * self.build_s / self.built if self.built else 0.0
+        # The first builds of a worker take long, and say nothing of those after.
+        after_s = self.builds_after * self.build_each_s + self.after_s if self.warm else 0.0
         return self.budget.left_s - max(self.last_s, after_s)
 
     @property
@@ -284,8 +285,10 @@ class _Run:
                 self._fail(batch[index], found)
             else:
                 built.append(found)
-        self.build_s += time.monotonic() - begin
-        self.built += len(batch)
+        seconds = time.monotonic() - begin
+        self.build_s += seconds
+        self.warm = self.build_each_s > 0
+        self.build_each_s = min(self.build_each_s or seconds, seconds / len(batch))
         begin, unmeasured = time.monotonic(), list[int]()
         asked = self.workers.measure(
             built, lambda index: self._measure(batch[index]), MEASURE_S, lambda: self.over
@@ -355,5 +358,5 @@ class _Run:
             self.left == 0,
             self.build_s,
             self.run_s,
-            self.built,
+            self.build_each_s,
         )

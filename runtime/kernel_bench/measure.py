@@ -145,7 +145,7 @@ def _priced(given: Kernels, workers: Workers, schedules: Schedules) -> dict[str,
     with TemporaryDirectory(prefix="onepath-") as folder, Records(Path(folder) / "records.sqlite") as records:
         noise = device.Noise(0.0, 0.0, 1.0)
         each = {name: [schedule] for name, schedule in schedules.items()}
-        log = PriceLog(records, given.target, each, len(schedules), noise, fresh=True)
+        log = PriceLog(records, given.target, each, len(schedules), noise)
         prices = price(given.target, workers, log, footprint_bytes=footprint(given.plan))
         return {name: found.median_ns for name, found in prices.items()}
 

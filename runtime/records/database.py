@@ -98,6 +98,15 @@ class Records:
         """Keep whole networks' times, in place of older ones of the same network: all, or none."""
         self._write(NETWORK, (each if each.measured else replace(each, measured=now()) for each in networks))
 
+    def forget(self, kernels: Iterable[str], key: Key) -> None:
+        """Remove the prices of some kernels under a key, and the networks that have these kernels alone."""
+        names = set(kernels)
+        prices = self.prices(names, key)
+        networks = [each for each in self.networks(key) if names.issuperset(each.kernels)]
+        with self._reported(), transaction(self._connection):
+            self._connection.executemany(PRICE.deletion, map(PRICE.place, prices))
+            self._connection.executemany(NETWORK.deletion, map(NETWORK.place, networks))
+
     def _write(self, table: Table[Row], values: Iterable[Row]) -> None:
         rows = [table.row(value) for value in values]
         with self._reported(), transaction(self._connection):

@@ -50,6 +50,11 @@ class Table(Generic[Row]):
         return f"INSERT OR REPLACE INTO {self.name} ({', '.join(columns)}) VALUES ({marks})"
 
     @property
+    def deletion(self) -> str:
+        """The statement that removes the row of an identity."""
+        return f"DELETE FROM {self.name} WHERE {' AND '.join(f'{column} = ?' for column in self.identity)}"
+
+    @property
     def selection(self) -> str:
         """The statement that reads all rows."""
         return f"SELECT {', '.join((*self.columns, 'hash'))} FROM {self.name}"
@@ -58,6 +63,10 @@ class Table(Generic[Row]):
         """A value as a row, with its hash."""
         texts = self.encode(value)
         return (*texts, text_hash(texts))
+
+    def place(self, value: Row) -> tuple[str, ...]:
+        """The identity of a value's row."""
+        return self.encode(value)[: len(self.identity)]
 
     def read(self, row: Sequence[object]) -> Row | None:
         """The value of a row with its hash; None where it is damaged."""

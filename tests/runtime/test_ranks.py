@@ -43,8 +43,10 @@ def torchrun(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProces
     )
 
 
-def worker(folder: Path, *cases: str) -> subprocess.CompletedProcess[str]:
-    return torchrun(str(ROOT / "tests/runtime/ranks_worker.py"), str(folder), *cases)
+def worker(folder: Path, *cases: str, look_every_s: float = 0.1) -> subprocess.CompletedProcess[str]:
+    """Run cases in two processes, at which torchrun looks so often: it ends the other of one that is gone."""
+    given = ("--monitor-interval", str(look_every_s), str(ROOT / "tests/runtime/ranks_worker.py"), str(folder))
+    return torchrun(*given, *cases)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def test_two_at_half_the_batch_are_one_at_the_whole(two: Path, tmp_path: Path, c
 def test_a_killed_one_ends_them_all_and_the_same_command_goes_on(two: Path, tmp_path: Path) -> None:
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed/kill").touch()
-    ended = worker(tmp_path, "killed")
+    ended = worker(tmp_path, "killed", look_every_s=10.0)
     assert ended.returncode == 1
     assert "another process of this run is gone" in ended.stderr
     assert "goes on from the last checkpoint" in ended.stderr

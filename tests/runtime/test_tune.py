@@ -14,12 +14,15 @@ import pytest
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import packed_size
+from compiler.frontend import space_of
 from compiler.latency import Entry, Sample
+from compiler.passes.flatten import flatten
 from compiler.target import Target
-from runtime import device, fit_latency, measure, network_rounds, price_kernels, tune
+from dsl.reading import read
+from runtime import device, fit_latency, measure, network_rounds, price_kernels, profiler, tune
 from runtime.budget import Budget
 from runtime.files import FileProblem
-from runtime.fit_latency import UNSEEN_ERROR, fit_samples, spread_out, with_cuts
+from runtime.fit_latency import UNSEEN_ERROR, distinct, fit_samples, spread_out, with_cuts
 from runtime.latency_table import read_table, write_table
 from runtime.price_kernels import CannotPrice
 from runtime.price_log import Price, PriceLog
@@ -30,6 +33,7 @@ from runtime.workers import Worker, WorkerFailed, Workers
 from tests.compiler.codegen.plans import mobile
 
 pytestmark = pytest.mark.tvm
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -264,9 +268,9 @@ def test_few_networks_are_fitted_on_their_beginnings_too(target: Target, workers
     plan = mobile(1)
     assert spread_out([plan, mobile(1), plan]) == [plan]
     cuts = with_cuts([plan])
-    assert len(cuts) == 3
+    assert len(cuts) == fit_latency.FEWEST_SAMPLES
     assert cuts[-1] == plan
-    assert len(with_cuts([mobile(1, layers=layers) for layers in (1, 2, 3)])) == 3
+    assert len(with_cuts([mobile(1, layers=layers) for layers in (1, 2, 3, 4)])) == 4
     schedules = {name: candidates(kernel, target)[0] for name, kernel in plan.kernels.items()}
     prices = {name: Price(schedule, 1000.0, 1.0) for name, schedule in schedules.items()}
     model = fit_samples(fit_latency.measure_samples(cuts, prices, target, workers)[0])
@@ -314,14 +318,20 @@ def test_a_profile_predicts_its_networks(target: Target, tmp_path: Path) -> None
         assert table == table_from_records(kernels, target, records)
     assert set(table.entries) == set(kernels)
     assert all(entry.tuned for entry in table.entries.values())
-    assert len(table.model.samples) == 3
+    assert [sample.calls for sample in table.model.samples] == sorted(
+        {len(table.joined(plan).calls) for plan in with_cuts(plans)}
+    )
     tuned = tune_network(plans[2], table, target, records=tmp_path / "r.sqlite", trials=4)
     assert set(tuned.entries) == set(plans[2].kernels)
     assert tuned.model == table.model
     assert tuned.records.startswith("sha256:")
     assert tuned.records != table.records
+    calls = [table.entries[call.kernel.signature] for call in plans[1].calls]
     prediction = table.predict(call.kernel.signature for call in plans[1].calls)
-    assert prediction.latency_ms > 0
+    assert prediction.latency_ms == pytest.approx(
+        table.model.constant_ms + sum(map(table.model.call_ms, calls))
+    )
+    assert prediction.error_ms == pytest.approx(prediction.latency_ms * table.model.error)
     write_table(tmp_path / "table.json", table)
     assert read_table(tmp_path / "table.json") == table
     (tmp_path / "table.json").write_text((tmp_path / "table.json").read_text().replace("0.", "1.", 1))
@@ -331,13 +341,22 @@ def test_a_profile_predicts_its_networks(target: Target, tmp_path: Path) -> None
 
 def test_the_fit_finds_constant_and_cost_of_a_call() -> None:
     samples = [
-        Sample(calls, kernels, kernels + 0.5 + 0.01 * calls)
-        for calls, kernels in ((5, 3.0), (20, 4.0), (40, 9.0))
+        Sample(calls, kernels, kernels + 0.5 + 0.01 * calls, constants)
+        for calls, kernels, constants in (
+            (5, 3.0, 300_000),
+            (20, 4.0, 100_000),
+            (30, 5.0, 200_000),
+            (40, 9.0, 0),
+        )
     ]
     model = fit_samples(samples)
     assert model.constant_ms == pytest.approx(0.5)
     assert model.per_call_ms == pytest.approx(0.01)
     assert model.per_megabyte_ms == pytest.approx(0.0, abs=1e-9)
+    few = [fit_samples(samples[:count]) for count in (1, 2)]
+    assert [each.constant_ms for each in few] == pytest.approx([0.55, 0.5]), "one has the constant alone"
+    assert [each.per_call_ms for each in few] == pytest.approx([0.0, 0.01])
+    assert [each.error for each in few] == [UNSEEN_ERROR] * 2
     below = fit_samples([Sample(5, 3.0, 2.7), Sample(9, 2.0, 1.8)])
     assert (below.constant_ms, below.per_call_ms) == (0.0, 0.0)
     assert below.error == UNSEEN_ERROR
@@ -358,12 +377,27 @@ def test_the_fit_finds_what_constants_cost() -> None:
     assert model.call_ms(Entry(0.5, 1.0, True, "", constant_bytes=200_000)) == pytest.approx(0.507)
 
 
-def test_samples_span_the_sizes() -> None:
-    plans = [mobile(1, layers=layers) for layers in (3, 1, 5, 2, 4)]
-    sizes = [len(plan.calls) for plan in spread_out(plans, 3)]
-    assert sizes == sorted(sizes)
-    assert sizes[0] == min(len(plan.calls) for plan in plans)
-    assert sizes[-1] == max(len(plan.calls) for plan in plans)
+def test_samples_span_the_calls_and_the_constants() -> None:
+    """Depth and width apart: the network with the most constants is not the one with the most calls."""
+    plans = [
+        mobile(1, classes=classes, layers=layers)
+        for layers, classes in ((3, 7), (1, 900), (5, 7), (2, 300), (4, 9), (1, 7))
+    ]
+    chosen = spread_out(plans, 4)
+    calls = sorted(len(plan.calls) for plan in plans)
+    assert {calls[0], calls[-1]} <= {len(plan.calls) for plan in chosen[:2]}
+    constants = [fit_latency._constants(plan) for plan in plans]
+    assert {min(constants), max(constants)} <= {fit_latency._constants(plan) for plan in chosen}
+    assert len(chosen) == len(distinct(chosen)) == 4
+    assert len(spread_out(plans, 9)) == len(plans), "all there are"
+
+
+def test_the_extremes_of_a_space_are_among_its_samples() -> None:
+    """A search with a tight cap ends near the fewest calls, which no random network has."""
+    flat = flatten(space_of(read(EXAMPLES / "quickstart.space")))
+    fewest, most = profiler.extreme_plans(flat)
+    drawn = [len(plan.calls) for plan in profiler.random_plans(flat, 50, 0)]
+    assert len(fewest.calls) < min(drawn) < max(drawn) <= len(most.calls)
 
 
 def test_noise_and_limits_are_measured(target: Target, workers: Workers) -> None:

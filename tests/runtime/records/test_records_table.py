@@ -18,10 +18,10 @@ from runtime import profiler
 from runtime.budget import Budget
 from runtime.console import Silent
 from runtime.device import Noise, fingerprint, host
-from runtime.fit_latency import affordable
+from runtime.fit_latency import FEWEST_SAMPLES, NETWORK_S, affordable, with_cuts
 from runtime.price_kernels import PASSES, Time, price
 from runtime.price_log import Price, PriceLog
-from runtime.profiler import profile
+from runtime.profiler import LEAST_NETWORKS, profile
 from runtime.recorded_table import MissingPrices, table_from_records
 from runtime.records import NetworkRecord, PriceRecord, Record, Records, key_of
 from runtime.workers import Built, Measured, RequestOf, Worker
@@ -208,7 +208,8 @@ def test_pricing_goes_on_in_the_pass_it_was_in(records: Records, target: Target,
     log = PriceLog(records, target, schedules, 4, QUIET)
     found = price(target, second, log)  # type: ignore[arg-type]
     assert set(found) == set(schedules)
-    price(target, whole, PriceLog(records, target, schedules, 4, QUIET, fresh=True))  # type: ignore[arg-type]
+    records.forget(schedules, key_of(target))
+    price(target, whole, PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
     assert len(first.groups) + len(second.groups) == len(whole.groups) > 5
     again = Machine(0)
     assert price(target, again, PriceLog(records, target, schedules, 4, QUIET))  # type: ignore[arg-type]
@@ -234,7 +235,9 @@ def test_a_profile_is_the_view_and_measures_nothing_twice(
 ) -> None:
     table = profile(KERNELS, target, records, sample_plans=PLANS, trials=1)
     assert table == table_from_records(KERNELS, target, records)
-    assert len(table.model.samples) == 3
+    assert [sample.calls for sample in table.model.samples] == sorted(
+        {len(table.joined(plan).calls) for plan in with_cuts(PLANS)}
+    )
 
     monkeypatch.setattr(profiler, "workers_of", lambda *given: nullcontext(Machine(0)))
     monkeypatch.setattr(profiler, "probe_noise", lambda target, worker: QUIET)
@@ -251,6 +254,36 @@ class Clock:
     def __call__(self) -> float:
         self.now += 1.0
         return self.now
+
+
+def test_what_is_forgotten_is_that_of_the_kernels_alone(records: Records, target: Target) -> None:
+    key, schedules = key_of(target), {name: pool[0] for name, pool in pools(target).items()}
+    other = replace(key, processor="other")
+    kept, *forgotten = schedules
+    records.add_prices(
+        PriceRecord(name, each, schedule, 5.0, 1.0, 1)
+        for name, schedule in schedules.items()
+        for each in (key, other)
+    )
+    networks = [tuple(names) for names in (forgotten, forgotten[:1], schedules)]
+    records.add_networks(
+        NetworkRecord(key, names, tuple(schedules[name] for name in names), 1.0, 2.0) for names in networks
+    )
+    records.forget(forgotten, key)
+    assert [row.signature for row in records.prices(key=key)] == [kept]
+    assert {row.signature for row in records.prices(key=other)} == set(schedules)
+    assert [row.kernels for row in records.networks()] == [networks[-1]]
+
+
+def test_a_fresh_profile_keeps_no_price_of_before(records: Records, target: Target) -> None:
+    """Not even where time is too short for as many passes: of four passes the middle one would be an old one."""
+    before = profile(KERNELS, target, records, sample_plans=PLANS, trials=1)
+    old = {(row.signature, row.context): row.median_ns for row in records.prices()}
+    records.add_prices(replace(row, median_ns=9e9) for row in records.prices())
+    after = profile(KERNELS, target, records, sample_plans=PLANS, trials=1, budget=Budget(0.1), fresh=True)
+    assert set(after.entries) == set(before.entries)
+    assert max(entry.median_ms for entry in after.entries.values()) < 9e3
+    assert len(records.prices()) < len(old)
 
 
 def test_pricing_keeps_to_its_time_and_prices_each_kernel_once(records: Records, target: Target) -> None:
@@ -283,18 +316,26 @@ def test_a_pass_that_would_not_end_in_time_is_not_begun(records: Records, target
     assert {row.context for row in records.prices()} < {f"company, pass {number}" for number in (1, 2, 3)}
 
 
-def test_networks_are_measured_as_time_allows_the_longest_first() -> None:
-    assert affordable(PLANS, 1.0, float("inf"), 1) == PLANS
-    longest = PLANS[-1]
-    assert affordable(PLANS, 1.0, len(longest.kernels) + 1.5, 1) == [longest]
-    assert affordable(PLANS, 1.0, -1.0, 1) == [longest]
-    assert affordable(PLANS, 1.0, -1.0, 0) == []
+def test_networks_are_measured_as_time_allows_the_longest_and_the_shortest_first() -> None:
+    plans = sorted(PLANS, key=lambda plan: len(plan.calls))
+    shortest, *_, longest = plans
+    one, two = (
+        len(longest.kernels) + NETWORK_S,
+        len(longest.kernels) + len(shortest.kernels) + 2 * NETWORK_S,
+    )
+    assert affordable(plans, 1.0, 1, float("inf"), 1) == plans
+    assert affordable(plans, 1.0, 1, two, 1) == [shortest, longest]
+    assert affordable(plans, 1.0, 1, two - 1, 1) == [longest]
+    assert affordable(plans, 1.0, 2, one, 0) == [], "one worker alone compiles a network"
+    assert affordable(plans, 1.0, 2, one + len(longest.kernels), 0) == [longest]
+    assert affordable(plans, 1.0, 1, -1.0, 2) == [shortest, longest]
+    assert affordable(plans, 1.0, 1, -1.0, 0) == []
 
 
 @pytest.mark.parametrize(("error", "warns"), [(0.67, True), (0.3, False)])
 def test_a_model_that_is_far_off_is_said_with_the_way_out(error: float, warns: bool) -> None:
     said = Said()
-    profiler._note_model(Model(0.0, 0.0, error, (Sample(1, 1.0, 1.0),) * 3), said)
+    profiler._note_model(Model(0.0, 0.0, error, (Sample(1, 1.0, 1.0),) * FEWEST_SAMPLES), said)
     assert [note.partition(" on ")[0] for note in said.notes] == ["predictions are off by 67%"] * warns
     assert all("`onepath profile --restart`" in note for note in said.notes)
 
@@ -317,6 +358,6 @@ def test_a_budget_too_short_is_said_and_what_must_be_is_measured(
     said = Said()
     table = profile(KERNELS, target, records, sample_plans=PLANS, budget=Budget(0.1), trials=9, progress=said)
     assert set(table.entries) == set(KERNELS)
-    assert len(table.model.samples) == 1
+    assert len(table.model.samples) == LEAST_NETWORKS
     assert len(records.rows()) <= 1
     assert any("and the budget is 0.1 s: each kernel is built and run once" in note for note in said.notes)
