@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## run examples/quickstart.space on Fashion-MNIST, from search to report
 	$(BIN)/onepath run examples/quickstart.space --out runs/quickstart
 
-test: setup  ## run the tests
-	$(BIN)/python -m pytest -q
+test: setup  ## run the tests, each file in one of two processes
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup  ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .

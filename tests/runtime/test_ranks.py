@@ -78,7 +78,7 @@ def test_two_at_half_the_batch_are_one_at_the_whole(two: Path, tmp_path: Path, c
 def test_a_killed_one_ends_them_all_and_the_same_command_goes_on(two: Path, tmp_path: Path) -> None:
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed/kill").touch()
-    ended = worker(tmp_path, "killed", look_every_s=10.0)
+    ended = worker(tmp_path, "killed", look_every_s=5.0)
     assert ended.returncode == 1
     assert "another process of this run is gone" in ended.stderr
     assert "goes on from the last checkpoint" in ended.stderr
