@@ -89,7 +89,8 @@ def _refuse(problems: Sequence[str]) -> None:
 
 def shown(text: str) -> str:
     """A text of a hostile file as a message may hold it: short, and without what steers a terminal."""
-    visible = text if text.isprintable() else json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
+    plain = text.isprintable() and "\N{REPLACEMENT CHARACTER}" not in text
+    visible = text if plain else json.dumps(text)[1:-1].replace("\x7f", "\\u007f")
     return visible if len(visible) <= TEXT_SHOWN else visible[:TEXT_SHOWN] + "…"
 
 

@@ -12,6 +12,7 @@ from compiler.ir.expression import Value
 from compiler.ir.graph import Limit, Network
 from compiler.latency import TableProblem
 from compiler.limits import UNITS, holds, limit_text
+from compiler.passes.chains import counts
 from compiler.predict import predict_network
 from dsl.settings import CapSetting, TargetSettings
 from runtime.benchmark import read_benchmark
@@ -101,7 +102,7 @@ def _tune(run: Run) -> Payload:
     before, after = (run.table(name).predict_plan(plan) for name in (run.table_file, run.tuning_file))
     return {
         "table": str(run.folder / run.tuning_file),
-        "kernels": len(run.table(run.tuning_file).joined(plan).kernels),
+        **counts(run.table(run.tuning_file).joined(plan)),
         "latency_predicted_before_ms": before.latency_ms,
         "latency_predicted_ms": after.latency_ms,
         "latency_error_ms": after.error_ms,
@@ -128,6 +129,7 @@ def _bench(run: Run) -> Payload:
         "accuracy_test": found.accuracy_test,
         "latency_p50_ms": found.latency_p50_ms,
         "latency_predicted_ms": found.latency_predicted_ms,
+        "latency_error_ms": found.latency_error_ms,
         "untuned_tvm_latency_p50_ms": found.untuned_tvm_latency_p50_ms,
         **{f"{name}_latency_p50_ms": value for name, value in peers.items()},
         "noisy": bool(found.noise.get("noisy")),

@@ -150,7 +150,7 @@ def benchmark(run: Run) -> Benchmark:
             labels=labels,
             reference=lambda few: _reference(run, few),
             kernels=rows,
-            latency_predicted_ms=tuned.predict_plan(apart).latency_ms,
+            predicted=tuned.predict_plan(apart),
             latency_predicted_before_ms=first.predict_plan(apart).latency_ms,
             machine={**device.description(), **asdict(limits)},
             noise=noise,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compiler.latency import Prediction
 from runtime import bundle as bundles
 from runtime.bench_contender import DEVICE_LOAD_S, BenchProblem, Contender
 from runtime.bench_turns import USUAL_TIMING, Timing, Turns, paired_ratio, take_turns
@@ -46,8 +47,9 @@ class Subject:
 
     `onnx` is the same network for the peers of these names, `untuned` the `model.so` that TVM's default pipeline makes
     of it. `images` `[N, C, H, W]`, float32 and preprocessed, and `labels` `[N]` are the test split;
-    `reference` gives the trained network's scores for images. `noise` is the probe taken before. Predictions are
-    the latency table's with the bundle's kernels, and before they were tuned further.
+    `reference` gives the trained network's scores for images. `noise` is the probe taken before. `predicted` is
+    what the latency table says of the bundle's kernels, `latency_predicted_before_ms` of those before they were tuned
+    further.
     """
 
     bundle: Path
@@ -58,7 +60,7 @@ class Subject:
     labels: Array | None = None
     reference: Callable[[Array], Array] | None = None
     kernels: tuple[KernelRow, ...] = ()
-    latency_predicted_ms: float | None = None
+    predicted: Prediction | None = None
     latency_predicted_before_ms: float | None = None
     stages_s: Mapping[str, float] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -292,7 +294,7 @@ def _benchmark(
     outputs: dict[str, Array],
     untuned_ms: float | None,
 ) -> Benchmark:
-    own, predicted, accuracy = latency(turns.all_of(BUNDLE), steal), subject.latency_predicted_ms, None
+    own, predicted, accuracy = latency(turns.all_of(BUNDLE), steal), subject.predicted, None
     if subject.images is not None and subject.labels is not None:
         accuracy = float(np.mean(outputs[BUNDLE].argmax(axis=1) == subject.labels))
     return Benchmark(
@@ -309,9 +311,10 @@ def _benchmark(
         memory_mb=bundle.memory_mb(),
         accuracy_test=accuracy,
         test_images=0 if subject.images is None else len(subject.images),
-        latency_predicted_ms=predicted,
+        latency_predicted_ms=None if predicted is None else predicted.latency_ms,
+        latency_error_ms=None if predicted is None else predicted.error_ms,
         latency_predicted_before_ms=subject.latency_predicted_before_ms,
-        prediction_error=None if predicted is None else predicted / own.latency_p50_ms - 1,
+        prediction_error=None if predicted is None else predicted.latency_ms / own.latency_p50_ms - 1,
         untuned_tvm_latency_p50_ms=untuned_ms,
         kernels=subject.kernels,
         agreement=agreement(outputs),

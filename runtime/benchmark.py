@@ -105,10 +105,10 @@ class Benchmark:
     """All of `bench.json`; None where something was not asked for or is not installed.
 
     `left_out` says of each peer that did not take part why. `agreement` holds the largest relative error of each
-    contender against `torch`, and of the bundle against each;
-    `latency_predicted_ms` is the latency table's with the kernels that the bundle holds, its `…before_ms`
-    with those that the search priced; `prediction_error` is predicted over measured, less one; `stages_s`
-    the seconds of each stage of the run, `cores` the processors that all contenders were pinned to.
+    contender against `torch`, and of the bundle against each; `latency_predicted_ms` is the latency table's with the
+    kernels that the bundle holds, give or take `latency_error_ms`, its `…before_ms` with those that the search priced;
+    `prediction_error` is predicted over measured, less one; `stages_s` the seconds of each stage of the run, `cores`
+    the processors that all contenders were pinned to.
     """
 
     network: str
@@ -138,6 +138,7 @@ class Benchmark:
     noise: dict[str, Any] = field(default_factory=dict)
     latency_p10_ms: float | None = None
     cores: tuple[int, ...] = ()
+    latency_error_ms: float | None = None
 
 
 def relative_error(values: npt.NDArray[Any], reference: npt.NDArray[Any]) -> float:

@@ -19,6 +19,7 @@ from compiler.ir.graph import Network
 from compiler.latency import LatencyTable
 from compiler.passes.fuse import Plan
 from compiler.target import Target
+from dsl.suggest import counted
 from runtime import device
 from runtime.bench import cores
 from runtime.bench_contender import Contender
@@ -144,10 +145,12 @@ def compared(outputs: Array, reference: Reference) -> dict[str, Any]:
     """The largest relative error of an input, over its largest output.
 
     Raises:
-        WrongAnswers: it is more than `CHECK_LIMIT`.
+        WrongAnswers: it is more than `CHECK_LIMIT`, or some output is no finite number.
     """
     count = len(reference.inputs)
     expected = reference.outputs.reshape(count, -1)
+    _check_finite(reference.name, expected)
+    _check_finite("the compiled network", outputs)
     error = relative_error(outputs.reshape(count, -1), expected)
     if not error <= CHECK_LIMIT:
         raise WrongAnswers(
@@ -160,6 +163,15 @@ def compared(outputs: Array, reference: Reference) -> dict[str, Any]:
         "max_relative_error": float(f"{error:.1e}"),
         "limit": CHECK_LIMIT,
     }
+
+
+def _check_finite(whose: str, outputs: Array) -> None:
+    lost = int(np.count_nonzero(~np.isfinite(outputs)))
+    if lost:
+        raise WrongAnswers(
+            f"{counted(lost, 'output')} of {outputs.size} of {whose} {'is' if lost == 1 else 'are'} infinite or no "
+            "number, for ordinary inputs: nothing can be compared, and nothing was written"
+        )
 
 
 def timed(bundle: Bundle) -> Latency:

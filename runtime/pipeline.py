@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -164,14 +165,29 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
         return
     if stage.name == "search":
         _keep_edited(run)
+    if force:
+        run.folder.forget(stage.name)
     # What was begun from other inputs is no start for these.
     run.resume = run.folder.begin(stage.name, inputs) and not force
     run.anew = force
     began = time.monotonic()
     unfinished = f"{stage.name} was not finished; what is in {run.folder.path} is kept"
-    with told(lambda: f"{unfinished}, the same command goes on from it"), announced(run.progress, stage.name):
+    with (
+        _told_apart(force),
+        told(lambda: f"{unfinished}, the same command goes on from it"),
+        announced(run.progress, stage.name),
+    ):
         outputs = _shared(run, stage) if stage.follow else stage.run(run)
     run.folder.finish(stage.name, inputs, outputs, time.monotonic() - began)
+
+
+@contextmanager
+def _told_apart(force: bool) -> Iterator[None]:
+    """The same command does go on, but for the option that says to begin anew."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise (KeyboardInterrupt(f"{stop}; with --restart it begins anew") if force else stop) from None
 
 
 def _shared(run: Run, stage: Stage) -> tuple[str, ...]:

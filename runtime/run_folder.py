@@ -69,6 +69,11 @@ class RunFolder:
             write_atomic(path, inputs)
         return same
 
+    def forget(self, stage: str) -> None:
+        """Note that a stage is to be done again, whatever became of it before; its files stay."""
+        for name in ("json", "begun"):
+            (self.path / "stages" / f"{stage}.{name}").unlink(missing_ok=True)
+
     def account(self, stage: str, part: str = "", *, resume: bool = True) -> Path:
         """The file that says what a part of a stage spent of its budget; without `resume`, nothing yet."""
         path = self.path / "stages" / f"{stage}{f'.{part}' if part else ''}.spent"

@@ -46,6 +46,12 @@ def chain_kernels(plan: Plan, target: Target) -> dict[str, Kernel]:
     return {**plan.kernels, **joined}
 
 
+def counts(plan: Plan) -> dict[str, int]:
+    """How many calls a plan has, of how many different kernels, and how many of the calls are chains."""
+    chained = sum(chain_of(call.kernel) is not None for call in plan.calls)
+    return {"calls": len(plan.calls), "kernels": len(plan.kernels), "chains": chained}
+
+
 def cheapest(plan: Plan, options: Mapping[Segment, KernelCall], price: Callable[[str], float]) -> Plan:
     """The plan with those of the chains joined that make it cheapest.
 

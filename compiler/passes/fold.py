@@ -59,8 +59,10 @@ def fold_batch_norm(network: Network, parameters: Parameters) -> tuple[Network, 
     weights = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
     for fold in folds:
         _fold_weights(network.graph[fold.host], fold.norm, weights)
-    graph = _folded(network.graph, folds)
-    return replace(network, graph=graph), {n: np.ascontiguousarray(w, np.float32) for n, w in weights.items()}
+    # What is too large for float32 becomes infinite, which whoever compares answers says better than a warning.
+    with np.errstate(over="ignore"):
+        folded = {name: np.ascontiguousarray(weight, np.float32) for name, weight in weights.items()}
+    return replace(network, graph=_folded(network.graph, folds)), folded
 
 
 def fold_graph(graph: Graph) -> Graph:

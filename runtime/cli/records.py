@@ -158,7 +158,7 @@ def list_(
         for record in shown:
             row = fields(record)
             print(
-                f"{row['median_ms']:10.4f} ms  {record.signature}\n{'':15}{row['processor']}, {row['cpu']},"
+                f"{row['median_ms']:10.4g} ms  {record.signature}\n{'':15}{row['processor']}, {row['cpu']},"
                 f" {counted(row['threads'], 'thread')}; {row['origin']}"
             )
         kernels = len({(record.key, record.signature) for record in rows})

@@ -121,7 +121,8 @@ def _tiles(report: Report) -> list[Tile]:
     tiles.append(Tile("Latency, median", milliseconds(bench.latency_p50_ms), tails))
     if bench.latency_predicted_ms is not None and bench.prediction_error is not None:
         mood = "good" if abs(bench.prediction_error) <= PREDICTION_LIMIT else "bad"
-        note = f"by the latency table, {apart(bench.prediction_error)}"
+        bar = "" if bench.latency_error_ms is None else f" ± {milliseconds(bench.latency_error_ms)}"
+        note = f"by the latency table{bar}, {apart(bench.prediction_error)}"
         tiles.append(Tile("Latency, predicted", milliseconds(bench.latency_predicted_ms), note, mood))
     for name, peer in bench.peers.items():
         mood, word = ("good", "faster than") if peer.speedup >= 1 else ("bad", "slower than")

@@ -13,6 +13,7 @@ import pytest
 import tiny_model
 
 from compiler.codegen.to_onnx import model_bytes, to_onnx
+from compiler.latency import Prediction
 from runtime import bench
 from runtime.bench import Subject, agreement, measure
 from runtime.bench_contender import BenchProblem, Contender
@@ -57,7 +58,7 @@ def test_a_bundle_is_measured_beside_its_peers(folder: Path, tmp_path: Path) -> 
         labels=labels,
         reference=tiny_model.expected,
         kernels=(kernel_row(KERNEL, 2, 0.001, 100.0),),
-        latency_predicted_ms=0.01,
+        predicted=Prediction(0.01, 0.002),
         machine={"cpu": "x"},
         noise={"load": 0.5},
     )
@@ -67,6 +68,7 @@ def test_a_bundle_is_measured_beside_its_peers(folder: Path, tmp_path: Path) -> 
         0 < result.latency_min_ms <= result.latency_p50_ms <= result.latency_p90_ms <= result.latency_p99_ms
     )
     assert result.runs >= QUICK.runs
+    assert (result.latency_predicted_ms, result.latency_error_ms) == (0.01, 0.002)
     assert result.prediction_error == pytest.approx(0.01 / result.latency_p50_ms - 1)
     assert result.untuned_tvm_latency_p50_ms is not None
     assert set(result.agreement) == {"onnxruntime_torch", "bundle_torch", "bundle_onnxruntime"}

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compiler.codegen.from_onnx import from_onnx, read_model
 from compiler.codegen.onnx_reader import OnnxProblem
+from compiler.passes.chains import counts
 from compiler.passes.fuse import fuse
 from runtime import device, model_build
 from runtime.bundle import verify
@@ -102,6 +103,8 @@ def test_a_tuned_bundle_has_a_table_and_records(tmp_path: Path) -> None:
     told = answer(built)
     assert told["latency_predicted_ms"] == built.predicted.latency_ms
     assert told["latency_error_ms"] == built.predicted.error_ms
+    joined = built.table.joined(built.plan)
+    assert {name: told[name] for name in counts(joined)} == counts(joined)
     assert (told["latency_p50_ms"], told["noisy"]) == (measured["latency_p50_ms"], measured["noisy"])
     assert 0 < measured["latency_p50_ms"] <= measured["latency_p90_ms"] <= measured["latency_p99_ms"]
     assert standing(built.bundle) == "built here"
@@ -113,6 +116,20 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     assert differences(one, other) == {}
     assert one.digest == other.digest
     assert {"llvm", "onepath", "apache-tvm", "numpy", "onnx"} <= one.manifest.versions.keys()
+
+
+def test_outputs_that_are_no_numbers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights that overflow: nothing can be compared, and the message says which program says so."""
+    model = small_model()
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim == 4:
+            tensor.CopyFrom(numpy_helper.from_array(np.full_like(array, 3e38), tensor.name))
+    path = saved(tmp_path, model)
+    with pytest.raises(WrongAnswers, match="of onnxruntime are infinite or no number, for ordinary inputs"):
+        build_model(path, device.host(), tmp_path / "out", trials=0)
+    assert not (tmp_path / "out/bundle").exists()
+    assert "the same for different inputs" not in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -45,7 +45,12 @@ def torchrun(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProces
 
 def worker(folder: Path, *cases: str, look_every_s: float = 0.1) -> subprocess.CompletedProcess[str]:
     """Run cases in two processes, at which torchrun looks so often: it ends the other of one that is gone."""
-    given = ("--monitor-interval", str(look_every_s), str(ROOT / "tests/runtime/ranks_worker.py"), str(folder))
+    given = (
+        "--monitor-interval",
+        str(look_every_s),
+        str(ROOT / "tests/runtime/ranks_worker.py"),
+        str(folder),
+    )
     return torchrun(*given, *cases)
 
 

@@ -52,3 +52,15 @@ def test_a_stage_that_goes_on_keeps_the_account_of_its_budget(tmp_path: Path) ->
         account.write_text("3.0")
         end()
         assert not account.exists()
+
+
+def test_a_stage_that_is_forgotten_is_to_be_done_from_its_beginning(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin("work", "inputs")
+    folder.forget("work")
+    assert not folder.begin("work", "inputs")
+    (tmp_path / "out.txt").write_text("one")
+    folder.finish("work", "inputs", ["out.txt"], 1.0)
+    folder.forget("work")
+    assert not folder.is_current("work", "inputs")
+    assert (tmp_path / "out.txt").exists()

@@ -34,8 +34,13 @@ _ERF_DENOMINATOR = (
 )
 
 
+def _at_least(low: float, x: Expr, lanes: int) -> Expr:
+    """The greater one. `x` stands second, since of two that do not compare the second is taken: a NaN stays one."""
+    return tirx.max(number(low, lanes), x)
+
+
 def _clamp(x: Expr, low: float, high: float, lanes: int) -> Expr:
-    return tirx.min(tirx.max(x, number(low, lanes)), number(high, lanes))
+    return tirx.min(number(high, lanes), _at_least(low, x, lanes))
 
 
 def _polynomial(x: Expr, coefficients: Sequence[float], lanes: int) -> Expr:
@@ -87,8 +92,9 @@ def _tanh(emitter: Emitter, x: Expr, lanes: int) -> Expr:
 
 
 def _elu(emitter: Emitter, x: Expr, lanes: int) -> Expr:
-    x, zero = _opaque(emitter, x, lanes), number(0.0, lanes)
-    return tirx.max(x, zero) + (exp(emitter, tirx.min(x, zero), lanes) - number(1.0, lanes))
+    x = _opaque(emitter, x, lanes)
+    below = tirx.min(number(0.0, lanes), x)
+    return _at_least(0.0, x, lanes) + (exp(emitter, below, lanes) - number(1.0, lanes))
 
 
 def _leaky_relu(emitter: Emitter, x: Expr, lanes: int, settings: Settings) -> Expr:
@@ -98,7 +104,7 @@ def _leaky_relu(emitter: Emitter, x: Expr, lanes: int, settings: Settings) -> Ex
 
 
 _PLAIN: Mapping[str, Callable[[Emitter, Expr, int], Expr]] = {
-    "relu": lambda emitter, x, lanes: tirx.max(x, number(0.0, lanes)),
+    "relu": lambda emitter, x, lanes: _at_least(0.0, x, lanes),
     "relu6": lambda emitter, x, lanes: _clamp(x, 0.0, 6.0, lanes),
     "sigmoid": _sigmoid,
     "hsigmoid": _hsigmoid,

@@ -158,6 +158,24 @@ def test_chains_give_their_lines_back(threads: int) -> None:
     assert Process().memory_info().rss - before < 100 * line_bytes
 
 
+def test_what_is_no_number_stays_none() -> None:
+    """A NaN comes out where PyTorch has one, and nowhere else: of each activation, and of what follows a sum."""
+    target = host()
+    cases = [plain(name, [(10, 5, 7)]) for name in ACTIVATIONS] + [
+        conv((8, 5, 7), 10, 3, "relu6"),
+        depthwise((10, 5, 7), 3, "relu"),
+        linear((350,), 10, "elu"),
+    ]
+    values = [values_of(case) for case in cases]
+    for (value,), _ in values:
+        value.reshape(-1)[[0, 100, value.size - 1]] = np.nan
+    results = call_kernels([(case, candidates(case, target)[0]) for case in cases], values, target)
+    for case, (inputs, weights), result in zip(cases, values, results, strict=True):
+        expected = np.isnan(channels_last(run_reference(case, inputs, weights)))
+        assert expected.any(), case.signature
+        np.testing.assert_array_equal(np.isnan(result), expected, err_msg=case.signature)
+
+
 @pytest.mark.parametrize("bits", [128, 256])
 def test_narrower_vectors_agree_with_pytorch(bits: int) -> None:
     machine = host()

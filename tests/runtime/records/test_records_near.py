@@ -39,7 +39,9 @@ def measured(kernel: Kernel, ranked: Iterable[Schedule], key: Key | None = None)
 
 def tasks(kernel: Kernel, records: Records, trials: int) -> list[Schedule]:
     """What the tuner would try of a kernel, in this order."""
-    run = tune._Run({kernel.signature: kernel}, TARGET, records, trials, {}, 0, Budget(), 1.0, 0, Silent())
+    run = tune._Run(
+        {kernel.signature: kernel}, TARGET, records, trials, {}, 0, Budget(), 1.0, 0, 0.0, Silent()
+    )
     return run.tasks[0].waiting
 
 

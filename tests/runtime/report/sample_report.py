@@ -187,6 +187,7 @@ def benchmark(network: object) -> Benchmark:
         test_images=10_000,
         latency_predicted_ms=total * 0.96,
         latency_predicted_before_ms=total * 1.08,
+        latency_error_ms=total * 0.05,
         prediction_error=-0.04,
         untuned_tvm_latency_p50_ms=total * 14.2,
         kernels=tuple(rows),

@@ -26,7 +26,7 @@ from runtime.console import Console
 from runtime.events import read_events
 from runtime.experiment import load_experiment
 from runtime.files import FileProblem
-from runtime.pipeline import stages_of
+from runtime.pipeline import run_until, stages_of
 from runtime.run_folder import RunFolder
 from runtime.search.evaluators.function import FunctionOfChoices, load_function
 from runtime.search.evaluators.table import TableOfScores, read_score_table
@@ -172,6 +172,38 @@ def test_what_was_searched_is_not_searched_again_and_another_table_is(folder: Pa
     assert (found(folder)["score"], tuple(found(folder)["picks"])) == (99.0, ALL[0])
     assert call("search", file, "--set", 'evaluator=table("scores.csv", score="latency_ms")').exit_code == 0
     assert found(folder)["score"] == max(map(latency_ms, ALL))
+
+
+def test_a_restart_that_is_interrupted_is_no_finished_search(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command without --restart goes on with what the restart began, and says nothing of the old result."""
+    write_csv(folder / "scores.csv", rows())
+    experiment = load_experiment(
+        read(Path(written(folder, 'evaluator = table("scores.csv")  strategy = random')))
+    )
+
+    def run(force: bool = False) -> None:
+        run_until(Run(experiment, RunFolder(folder / "run"), Console()), "search", force)
+
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    run()
+    result = folder / "run/search/result.json"
+    stamp = result.stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(force=True)
+        patch.setattr("runtime.pipeline.announced", stop)
+        with pytest.raises(KeyboardInterrupt, match=r"goes on from it; with --restart it begins anew$"):
+            run(force=True)
+        with pytest.raises(KeyboardInterrupt, match=r"goes on from it$"):
+            run()
+    run()
+    assert result.stat().st_mtime_ns > stamp
+    assert RunFolder(folder / "run").record("search") is not None
 
 
 def stages(folder: Path, settings: str, until: str = "search") -> list[str]:
