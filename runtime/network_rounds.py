@@ -19,11 +19,12 @@ from runtime.devices.networks import NetworkTime, time_networks
 from runtime.devices.pool import Devices
 from runtime.measure import compile_plans
 from runtime.price_kernels import PASSES
+from runtime.rounds import middle, runs
 from runtime.tvm_libraries import link_runtime
 from runtime.workers import Workers
 
-NETWORK_MS, WARM_UP = 150.0, 20
-"""For about how long a network is run for one median, after how many runs."""
+WARM_UP = 20
+"""Runs of a network before it is timed."""
 
 
 def measure_plans(
@@ -42,7 +43,7 @@ def measure_plans(
     if isinstance(workers, Devices):
         return _measure_on_devices(plans, schedules, target, workers, progress or Silent(), budget)
     rounds = measure_rounds(plans, schedules, target, workers, progress, seconds=seconds, budget=budget)
-    return [NetworkTime(median(times), workers.processor) for times in rounds]
+    return [NetworkTime(middle(times, float), workers.processor) for times in rounds]
 
 
 def _measure_on_devices(
@@ -110,4 +111,4 @@ def _p50_ms(library: Path, plan: Plan, target: Target) -> float:
     }
     with Contender(library.name, setup) as contender:
         typical = median(contender.run(WARM_UP))
-        return median(contender.run(int(min(5000, max(5 * WARM_UP, NETWORK_MS / typical)))))
+        return median(contender.run(runs(typical)))

@@ -17,6 +17,7 @@ from compiler.passes.fuse import Plan
 from compiler.target import Target
 from runtime.device import Noise
 from runtime.records import COMPANY, Key, NetworkRecord, PriceRecord, Records, key_of
+from runtime.rounds import middle
 from runtime.shortlist import Shortlists
 
 Item = tuple[str, Schedule]
@@ -44,13 +45,6 @@ class Timed(Protocol):
 Kind = TypeVar("Kind", bound=Timed)
 
 
-def middle(passes: Iterable[Kind]) -> Kind:
-    """The pass that as many are faster as slower than, of an even number the faster of two: a machine that is not
-    alone is slower than usual for some seconds, and faster for others."""
-    ordered = sorted(passes, key=lambda each: each.median_ns)
-    return ordered[(len(ordered) - 1) // 2]
-
-
 def least(passes: Iterable[tuple[Item, Kind]], rank: Callable[[Kind], Any]) -> dict[str, Kind]:
     """Each kernel's price: of all its schedules the one of the least rank, each by its middle pass."""
     grouped: dict[Item, list[Kind]] = {}
@@ -58,7 +52,7 @@ def least(passes: Iterable[tuple[Item, Kind]], rank: Callable[[Kind], Any]) -> d
         grouped.setdefault(item, []).append(price)
     found: dict[str, Kind] = {}
     for (name, _), prices in grouped.items():
-        price = middle(prices)
+        price = middle(prices, lambda each: each.median_ns)
         if name not in found or rank(price) < rank(found[name]):
             found[name] = price
     return found

@@ -157,7 +157,8 @@ def profile(
     """
     said, budget = progress or Silent(), budget or Budget()
     with told(lambda: kept_of(records)), workers_of(target, device, said) as workers:
-        networks, networks_after_s = builds(sample_plans, len(workers.all)), NETWORK_S * len(sample_plans)
+        samples = with_cuts(sample_plans)
+        networks, networks_after_s = builds(samples, len(workers.all)), NETWORK_S * len(samples)
         processor, key = workers.processor, key_of(target, workers.processor)
         noise = probe_noise(target, workers.first)
         if noise.noisy:

@@ -36,6 +36,7 @@ from runtime.files import read_tensors
 from runtime.linker import link_for
 from runtime.place import FEWEST_ROWS, MOST_ROWS, Here, PeakProbe, Place, bandwidth_gb_s
 from runtime.plan_json import plan_from
+from runtime.rounds import runs
 from runtime.standalone_files import write_files
 
 if TYPE_CHECKING:
@@ -221,14 +222,13 @@ class Worker:
         return {"times_ns": found}
 
     def network(self, request: Request) -> Answer:
-        """Run the network in the library at `path` on the device for about so many milliseconds: ns, run by run."""
+        """Run the network in the library at `path` on the device, as often as a median takes: ns, run by run."""
         assert self.session is not None
         machine = self.session.network(request["path"])
         values = np.random.default_rng(0).standard_normal(tuple(request["shape"]), dtype=np.float32)
         given = [self.session.array(values)]
         typical_ms = min(self.session.network_ns(machine, given, 20)) / 1e6
-        count = int(min(5000, max(100, request["milliseconds"] / typical_ms)))
-        return {"times": self.session.network_ns(machine, given, count)}
+        return {"times": self.session.network_ns(machine, given, runs(typical_ms))}
 
 
 def _stolen(before: Mapping[str, Any], after: Mapping[str, Any]) -> Answer:

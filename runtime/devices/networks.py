@@ -10,10 +10,11 @@ from statistics import median
 from runtime.budget import Budget
 from runtime.console import Progress
 from runtime.devices.pool import Devices
+from runtime.rounds import middle
 from runtime.workers import WorkerFailed
 
-NETWORK_MS, NETWORK_S = 150.0, 120.0
-"""How long a network is run for one median, and how long that may take with all that travels."""
+ONE_S = 120.0
+"""How long a network may take, with all that travels."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ def time_networks(
     """
     found: list[list[NetworkTime]] = [[] for _ in paths]
     requests = [
-        {"do": "network", "path": str(path), "shape": list(shape), "milliseconds": NETWORK_MS}
+        {"do": "network", "path": str(path), "shape": list(shape)}
         for path, shape in zip(paths, shapes, strict=True)
     ]
     for number in range(rounds):
         if number and budget is not None and budget.left_s < 0:
             break
-        for done in devices.perform(requests, NETWORK_S):
+        for done in devices.perform(requests, ONE_S):
             if isinstance(done.answer, WorkerFailed):
                 raise done.answer
             assert done.answer is not None
@@ -57,4 +58,4 @@ def time_networks(
             found[done.job.index].append(NetworkTime(median(times) / 1e6, done.worker.processor))
             count = sum(map(len, found))
             said.update(count, rounds * len(paths), kind="timing sample networks")
-    return [sorted(times, key=lambda time: time.ms)[(len(times) - 1) // 2] for times in found]
+    return [middle(times, lambda time: time.ms) for times in found]
