@@ -21,7 +21,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -183,6 +184,20 @@ def theirs(calls: Sequence[KernelCall], target: Target, trials: int) -> Outcome:
     return outcome
 
 
+@contextmanager
+def messages_aside() -> Iterator[None]:
+    """Whatever is written to the standard output meanwhile goes to the standard error: MetaSchedule logs there."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _cost_model() -> Literal["xgb", "random"]:
     """MetaSchedule's usual one where it can be had."""
     return "xgb" if find_spec("xgboost") else "random"
@@ -222,10 +237,11 @@ def main() -> int:
     if given.shares:
         print(json.dumps(shares(calls, target, given.trials), indent=2))
         return 0
-    outcomes = {
-        "onepath": ours(calls, target, given.trials),
-        "metaschedule": theirs(calls, target, given.trials),
-    }
+    with messages_aside():
+        outcomes = {
+            "onepath": ours(calls, target, given.trials),
+            "metaschedule": theirs(calls, target, given.trials),
+        }
     result = compare(calls, outcomes, given.threads)
     print(json.dumps(result, indent=2) if given.format == "json" else _text(result))
     return 0
