@@ -6,11 +6,11 @@ follow it, so its kernels are those of the bundle, and the price of a network is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from compiler.derive import derive
-from compiler.ir.graph import Network, SpaceGraph
+from compiler.ir.graph import Candidate, Network, SpaceGraph
 from compiler.kernel import Kernel
 from compiler.passes.chains import chain_kernels, chains, cheapest
 from compiler.passes.flatten import mixed_nodes
@@ -93,3 +93,24 @@ def latency_costs(flat: SpaceGraph, prices: Prices) -> LatencyCosts:
 def sample_plan(flat: SpaceGraph, choices: Mapping[str, object]) -> Plan:
     """The kernels of the network of `choices`."""
     return inference_plan(derive(flat, choices))  # type: ignore[arg-type]
+
+
+def plan_of(flat: SpaceGraph, chosen: Iterable[Candidate]) -> Plan:
+    """The kernels of the network of one candidate of each mixed node; of two that disagree the later counts."""
+    return sample_plan(flat, {path: choice for each in chosen for path, choice in each.choices})
+
+
+def extreme_plans(flat: SpaceGraph) -> list[Plan]:
+    """The networks whose mixed nodes have the fewest and the most kernels each: what a search may end with, and what
+    random networks are far from.
+    """
+    calls = {(name, index): len(plan.calls) for name, index, plan in plans(flat)}
+
+    def network(pick: Callable[..., int]) -> Plan:
+        places = [
+            (node, pick(range(len(node.candidates)), key=lambda index, name=node.name: calls[name, index]))
+            for node in mixed_nodes(flat)
+        ]
+        return plan_of(flat, [node.candidates[index] for node, index in places])
+
+    return [network(min), network(max)]

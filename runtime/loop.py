@@ -22,6 +22,7 @@ from runtime.checkpoint import State, drop_checkpoints, load_checkpoint, save_ch
 from runtime.events import EventLog
 from runtime.files import FileProblem
 from runtime.ranks import ALONE, Ranks
+from runtime.run_folder import CHECKPOINTS
 
 
 class Stage(Protocol):
@@ -67,7 +68,7 @@ class Place:
     @property
     def checkpoints(self) -> Path:
         """The folder of its checkpoints."""
-        return self.folder / f"{self.name}_checkpoints"
+        return self.folder / CHECKPOINTS.format(stage=self.name)
 
 
 def run_stage(stage: Stage, place: Place) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -172,22 +171,10 @@ def _bring(run: Run, stage: Stage, force: bool) -> None:
     run.anew = force
     began = time.monotonic()
     unfinished = f"{stage.name} was not finished; what is in {run.folder.path} is kept"
-    with (
-        _told_apart(force),
-        told(lambda: f"{unfinished}, the same command goes on from it"),
-        announced(run.progress, stage.name),
-    ):
+    which = "the command without --restart" if force else "the same command"
+    with told(lambda: f"{unfinished}, {which} goes on from it"), announced(run.progress, stage.name):
         outputs = _shared(run, stage) if stage.follow else stage.run(run)
     run.folder.finish(stage.name, inputs, outputs, time.monotonic() - began)
-
-
-@contextmanager
-def _told_apart(force: bool) -> Iterator[None]:
-    """The same command does go on, but for the option that says to begin anew."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise (KeyboardInterrupt(f"{stop}; with --restart it begins anew") if force else stop) from None
 
 
 def _shared(run: Run, stage: Stage) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from runtime.price_log import Item, Price, PriceLog
 from runtime.workers import Built, Measured, Outcome, WorkerFailed, Workers
 
 METHOD = "median of means, company and memory, cost of constants"
-"""What a price is; tables of another method are made anew, of the prices in the records if their version stays."""
+"""What a price is; tables of another method are made anew, and the version of the records goes with it."""
 PASSES = 3
 """How often each schedule is priced, with all others in between; the middle one counts."""
 BLOCK_NS, FEWEST_BLOCKS = 200_000, 15

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
 import msgspec
 
 from compiler.footprint import FOOTPRINT_BYTES, footprint
-from compiler.ir.graph import Candidate, SpaceGraph
+from compiler.ir.graph import SpaceGraph
 from compiler.kernel import Kernel
 from compiler.latency import LatencyTable, Model
 from compiler.passes.chains import chain_kernels
 from compiler.passes.flatten import mixed_nodes
-from compiler.passes.fold import fold_graph
-from compiler.passes.fuse import Plan, fuse_graph
-from compiler.pricing import Prices, sample_plan, space_kernels
+from compiler.passes.fuse import Plan
+from compiler.pricing import Prices, extreme_plans, plan_of, space_kernels
 from compiler.target import Target
 from dsl.suggest import counted
 from runtime.budget import Budget
@@ -72,13 +71,12 @@ def profile_space(
     trials: int | None = None,
     progress: Progress | None = None,
     seed: int = 0,
-    fresh: bool = False,
     device: RemoteDevice | None = None,
 ) -> LatencyTable:
     """The latency table of all kernels of a flattened space.
 
-    `records` is the database to keep measurements in (the user's own, if None). With `fresh`, prices that it
-    holds are measured anew. With `device`, the remote devices of its key are measured on instead of this machine.
+    `records` is the database to keep measurements in (the user's own, if None); what it holds is not measured again.
+    With `device`, the remote devices of its key are measured on instead of this machine.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -98,36 +96,37 @@ def profile_space(
             trials=trials or TRIALS,
             weights=weights,
             progress=progress,
-            fresh=fresh,
             device=device,
             networks_s=SPREAD_S,
         )
 
 
-def extreme_plans(flat: SpaceGraph) -> list[Plan]:
-    """The networks of a flattened space that have the fewest and the most kernels: what a search may end with, and
-    random networks are far from.
+def forget_prices(
+    flat: SpaceGraph,
+    target: Target,
+    *,
+    records: Path | str | None = None,
+    progress: Progress | None = None,
+    device: RemoteDevice | None = None,
+) -> None:
+    """Remove what the records hold of a flattened space's prices and networks, so that they are measured anew.
+
+    Raises:
+        RecordsProblem: the database cannot be used.
     """
-
-    def calls(candidate: Candidate) -> int:
-        return len(fuse_graph(fold_graph(candidate.graph)).calls)
-
-    return [
-        _plan_of(flat, [pick(node.candidates, key=calls) for node in mixed_nodes(flat)])
-        for pick in (min, max)
-    ]
-
-
-def _plan_of(flat: SpaceGraph, chosen: Iterable[Candidate]) -> Plan:
-    """The network of one candidate of each mixed node."""
-    return sample_plan(flat, {path: choice for each in chosen for path, choice in each.choices})
+    processor = None
+    if device is not None:
+        with workers_of(target, device, progress or Silent()) as workers:
+            processor = workers.processor
+    with Records(records) as database:
+        database.forget(space_kernels(flat, target), key_of(target, processor))
 
 
 def random_plans(flat: SpaceGraph, count: int, seed: int) -> list[Plan]:
     """Random networks of a flattened space as kernels; each candidate of a mixed node is as likely."""
     stream = random.Random(seed)
     nodes = mixed_nodes(flat)
-    return [_plan_of(flat, [stream.choice(node.candidates) for node in nodes]) for _ in range(count)]
+    return [plan_of(flat, [stream.choice(node.candidates) for node in nodes]) for _ in range(count)]
 
 
 def profile(
@@ -140,7 +139,6 @@ def profile(
     trials: int = TRIALS,
     weights: Mapping[str, float] | None = None,
     progress: Progress | None = None,
-    fresh: bool = False,
     device: RemoteDevice | None = None,
     networks_s: float = 0.0,
 ) -> LatencyTable:
@@ -148,8 +146,8 @@ def profile(
 
     The networks are run for `networks_s` at least. Where the budget is short, kernels that were not tried are priced
     with their default schedules, each kernel once, and the model rests on two networks; where even that is longer,
-    it is said. All that is measured goes into the records at once, and nothing that they hold is measured again, but
-    prices and networks are with `fresh`. The table is what `table_from_records` reads from the records.
+    it is said. All that is measured goes into the records at once, networks when all their rounds are done, and nothing
+    that they hold is measured again. The table is what `table_from_records` reads from the records.
 
     Raises:
         NothingMeasured, CannotPrice: the machine cannot compile or run kernels; the message says why.
@@ -182,8 +180,6 @@ def profile(
         schedules = counted(sum(map(len, wanted.values())), "schedule")
         said.note(f"pricing {counted(len(kernels), 'kernel')}, {schedules}")
         company = round(mean(len(plan.kernels) for plan in sample_plans)) if sample_plans else 16
-        if fresh:
-            records.forget(kernels, key)
         log = PriceLog(records, target, wanted, company, noise, processor=processor)
         time = Time(budget, tuned.build_each_s, networks, networks_after_s)
         prices = price(target, workers, log, footprint_bytes=touched, progress=said, time=time)
@@ -213,7 +209,7 @@ def _measure_networks(
     built = [Prices(medians, 0.0, target).joined(plan) for plan in sample_plans]
     networks = with_cuts(distinct(built))
     plans = unmeasured(records, key, networks, schedules)
-    least = LEAST_NETWORKS if len(plans) == len(networks) else 0
+    least = max(0, LEAST_NETWORKS - (len(networks) - len(plans)))
     plans = affordable(plans, time.build_s, len(workers.all), time.budget.left_s, least)
     if plans:
         measured = measure_samples(plans, prices, target, workers, said, time.budget, seconds)
@@ -287,6 +283,7 @@ def tune_network(
             budget=budget,
             share=TUNING_SHARE,
             builds_after=len(kernels),
+            after_s=PRICE_S * len(kernels),
             weights=counts,
             footprint_bytes=footprint(plan),
             progress=progress,

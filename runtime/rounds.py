@@ -9,7 +9,7 @@ MEDIAN_MS = 150.0
 """For about how long a network is run for one median."""
 FEWEST_RUNS, MOST_RUNS = 100, 5000
 
-Timed = TypeVar("Timed")
+Round = TypeVar("Round")
 
 
 def runs(typical_ms: float) -> int:
@@ -17,7 +17,7 @@ def runs(typical_ms: float) -> int:
     return int(min(MOST_RUNS, max(FEWEST_RUNS, MEDIAN_MS / typical_ms)))
 
 
-def middle(rounds: Iterable[Timed], time: Callable[[Timed], float]) -> Timed:
+def middle(rounds: Iterable[Round], time: Callable[[Round], float]) -> Round:
     """The round that as many are faster as slower than; of an even number the faster of two."""
     ordered = sorted(rounds, key=time)
     return ordered[(len(ordered) - 1) // 2]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runtime.files import FileProblem, canonical_json, read_json, sha256_file, write_atomic, write_json
 
 SCHEMA = "onepath.stage/1"
+CHECKPOINTS = "{stage}_checkpoints"
+"""The folder of the checkpoints of what has steps of its own."""
 
 
 def digest(*values: Any) -> str:
@@ -70,9 +72,12 @@ class RunFolder:
         return same
 
     def forget(self, stage: str) -> None:
-        """Note that a stage is to be done again, whatever became of it before; its files stay."""
-        for name in ("json", "begun"):
-            (self.path / "stages" / f"{stage}.{name}").unlink(missing_ok=True)
+        """Note that a stage is to be done again, from its beginning; what it made stays, and is known to be its own."""
+        if (record := self.record(stage)) is not None:
+            self._keep(stage, replace(record, inputs=""))
+        (self.path / "stages" / f"{stage}.begun").unlink(missing_ok=True)
+        for path in (self.path / stage).glob(f"**/{CHECKPOINTS.format(stage='*')}/*"):
+            path.unlink(missing_ok=True)
 
     def account(self, stage: str, part: str = "", *, resume: bool = True) -> Path:
         """The file that says what a part of a stage spent of its budget; without `resume`, nothing yet."""
@@ -88,8 +93,7 @@ class RunFolder:
     def finish(self, stage: str, inputs: str, outputs: Iterable[str], seconds: float) -> None:
         """Record that a stage is done; `outputs` are files below the folder."""
         hashes = {name: sha256_file(self.path / name) for name in outputs}
-        payload = {"inputs": inputs, "outputs": hashes, "seconds": round(seconds, 3)}
-        write_json(self._state(stage), payload, SCHEMA)
+        self._keep(stage, StageRecord(inputs, hashes, round(seconds, 3)))
         self._close_accounts(stage)
         (self.path / "stages" / f"{stage}.begun").unlink(missing_ok=True)
 
@@ -98,6 +102,9 @@ class RunFolder:
         names = sorted(path.stem for path in (self.path / "stages").glob("*.json"))
         records = {name: self.record(name) for name in names}
         return {name: record.seconds for name, record in records.items() if record is not None}
+
+    def _keep(self, stage: str, record: StageRecord) -> None:
+        write_json(self._state(stage), asdict(record), SCHEMA)
 
     def _state(self, stage: str) -> Path:
         return self.path / "stages" / f"{stage}.json"

@@ -260,11 +260,16 @@ def _profile(run: Run) -> tuple[str, ...]:
     """A latency table of each target; the budget is for each of them."""
     from runtime.budget import Budget
     from runtime.latency_table import write_table
-    from runtime.profiler import profile_space
+    from runtime.profiler import forget_prices, profile_space
 
     search = run.experiment.search
     seconds = search.profile_budget if search else None
-    for settings, target in targets_here(run):
+    here = targets_here(run)
+    for _, target in here if run.anew else ():
+        forget_prices(
+            run.experiment.flat, target, records=run.records, progress=run.progress, device=run.device
+        )
+    for settings, target in here:
         account = run.folder.account("profile", settings.name, resume=run.resume)
         table = profile_space(
             run.experiment.flat,
@@ -273,7 +278,6 @@ def _profile(run: Run) -> tuple[str, ...]:
             budget=Budget(seconds, account),
             trials=settings.trials,
             progress=run.progress,
-            fresh=run.anew,
             device=run.device_of(settings),
         )
         write_table(run.folder / run.prices_file(settings), table)

@@ -65,8 +65,8 @@ class Tuned:
     """What tuning gave: the fastest record of each kernel, counts of this run, and its seconds.
 
     Of `seconds`, candidates were built for `build_s`, by all workers at once, and run for `run_s`; a build took
-    `build_each_s` where it went fastest, 0 where none was made. `complete` is False where the budget ended before all
-    trials were done.
+    `build_each_s` on average, 0 where only the first were made, which take longer. `complete` is False where the budget
+    ended before all trials were done.
     """
 
     best: Mapping[str, Record]
@@ -189,8 +189,9 @@ class _Run:
     workers: Workers | None = None
     tasks: list[_Task] = field(default_factory=list)
     done: int = 0
-    warm: bool = False
-    build_each_s: float = 0.0
+    rounds_done: int = 0
+    warm_builds: int = 0
+    warm_s: float = 0.0
     failed: int = 0
     first_failure: str = ""
     build_s: float = 0.0
@@ -233,9 +234,13 @@ class _Run:
     @property
     def left_s(self) -> float:
         """The seconds that are left for tuning: of the budget, without what is for what follows."""
-        # The first builds of a worker take long, and say nothing of those after.
-        after_s = self.builds_after * self.build_each_s + self.after_s if self.warm else 0.0
+        after_s = self.builds_after * self.build_each_s + self.after_s if self.warm_builds else 0.0
         return self.budget.left_s - max(self.last_s, after_s)
+
+    @property
+    def build_each_s(self) -> float:
+        """How long a build takes; the first builds of a worker take long, and say nothing of those after."""
+        return self.warm_s / self.warm_builds if self.warm_builds else 0.0
 
     @property
     def over(self) -> bool:
@@ -287,8 +292,9 @@ class _Run:
                 built.append(found)
         seconds = time.monotonic() - begin
         self.build_s += seconds
-        self.warm = self.build_each_s > 0
-        self.build_each_s = min(self.build_each_s or seconds, seconds / len(batch))
+        if self.rounds_done:
+            self.warm_s, self.warm_builds = self.warm_s + seconds, self.warm_builds + len(built)
+        self.rounds_done += 1
         begin, unmeasured = time.monotonic(), list[int]()
         asked = self.workers.measure(
             built, lambda index: self._measure(batch[index]), MEASURE_S, lambda: self.over

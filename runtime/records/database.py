@@ -99,7 +99,11 @@ class Records:
         self._write(NETWORK, (each if each.measured else replace(each, measured=now()) for each in networks))
 
     def forget(self, kernels: Iterable[str], key: Key) -> None:
-        """Remove the prices of some kernels under a key, and the networks that have these kernels alone."""
+        """Remove the prices of some kernels under a key, and the networks that have these kernels alone.
+
+        Raises:
+            RecordsProblem: they cannot be removed.
+        """
         names = set(kernels)
         prices = self.prices(names, key)
         networks = [each for each in self.networks(key) if names.issuperset(each.kernels)]

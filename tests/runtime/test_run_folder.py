@@ -57,10 +57,19 @@ def test_a_stage_that_goes_on_keeps_the_account_of_its_budget(tmp_path: Path) ->
 def test_a_stage_that_is_forgotten_is_to_be_done_from_its_beginning(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.begin("work", "inputs")
+    kept, checkpoint = tmp_path / "work/out.txt", tmp_path / "work/teacher/train_checkpoints/1.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
     folder.forget("work")
     assert not folder.begin("work", "inputs")
-    (tmp_path / "out.txt").write_text("one")
-    folder.finish("work", "inputs", ["out.txt"], 1.0)
+    assert not checkpoint.exists()
+    kept.write_text("one")
+    folder.finish("work", "inputs", ["work/out.txt"], 1.0)
+    before = folder.record("work")
     folder.forget("work")
+    after = folder.record("work")
     assert not folder.is_current("work", "inputs")
-    assert (tmp_path / "out.txt").exists()
+    assert kept.exists()
+    assert before is not None
+    assert after is not None
+    assert after.outputs == before.outputs, "whether it was edited can still be told"

@@ -17,6 +17,7 @@ from compiler.codegen.schedules.template import packed_size
 from compiler.frontend import space_of
 from compiler.latency import Entry, Sample
 from compiler.passes.flatten import flatten
+from compiler.pricing import extreme_plans
 from compiler.target import Target
 from dsl.reading import read
 from runtime import device, fit_latency, measure, network_rounds, price_kernels, profiler, tune
@@ -395,7 +396,7 @@ def test_samples_span_the_calls_and_the_constants() -> None:
 def test_the_extremes_of_a_space_are_among_its_samples() -> None:
     """A search with a tight cap ends near the fewest calls, which no random network has."""
     flat = flatten(space_of(read(EXAMPLES / "quickstart.space")))
-    fewest, most = profiler.extreme_plans(flat)
+    fewest, most = extreme_plans(flat)
     drawn = [len(plan.calls) for plan in profiler.random_plans(flat, 50, 0)]
     assert len(fewest.calls) < min(drawn) < max(drawn) <= len(most.calls)
 

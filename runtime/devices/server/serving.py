@@ -89,24 +89,33 @@ class Server:
         process = multiprocessing.get_context("fork").Process(
             target=run_session, args=(connection, others), daemon=True
         )
-        # What ends the server waits until the process is there: Python drops what a handler raises while it forks.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        process.start()
-        poll = select.poll()
-        poll.register(process.sentinel, select.POLLIN)
-        poll.register(connection, HUNG_UP)
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+            _start(process)
+            poll = select.poll()
+            poll.register(process.sentinel, select.POLLIN)
+            poll.register(connection, HUNG_UP)
             poll.poll()
             process.join(GRACE_S)
         finally:
-            process.kill()
-            process.join()
+            if process.pid is not None:
+                process.kill()
+                process.join()
             connection.close()
         if process.exitcode:
             say(
                 f"a session ended with {process.exitcode}: what it ran crashed, or its client left it running"
             )
+
+
+def _start(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a process; what ends the server waits until it is there, since Python drops what a handler raises among
+    the hooks that run when it forks. The server has this one thread: `ENVIRONMENT` keeps libraries from starting more.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def say(text: str) -> None:

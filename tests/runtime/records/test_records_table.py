@@ -12,8 +12,11 @@ import pytest
 
 from compiler.codegen.schedules import candidates
 from compiler.codegen.schedules.template import Schedule
+from compiler.frontend import space_of
 from compiler.latency import Model, Sample
+from compiler.passes.flatten import flatten
 from compiler.target import Target
+from dsl.source import Source
 from runtime import profiler
 from runtime.budget import Budget
 from runtime.console import Silent
@@ -21,14 +24,15 @@ from runtime.device import Noise, fingerprint, host
 from runtime.fit_latency import FEWEST_SAMPLES, NETWORK_S, affordable, with_cuts
 from runtime.price_kernels import PASSES, Time, price
 from runtime.price_log import Price, PriceLog
-from runtime.profiler import LEAST_NETWORKS, profile
+from runtime.profiler import LEAST_NETWORKS, forget_prices, profile, profile_space
 from runtime.recorded_table import MissingPrices, table_from_records
-from runtime.records import NetworkRecord, PriceRecord, Record, Records, key_of
+from runtime.records import COMPANY, NetworkRecord, PriceRecord, Record, Records, key_of
 from runtime.workers import Built, Measured, RequestOf, Worker
 from tests.compiler.codegen.plans import mobile
 
 pytestmark = pytest.mark.tvm
 QUIET = Noise(0.0, 0.0, 1.0)
+SPACE = "space s { input [1, 8, 8]  output [10]  conv(8, choose(1, 3)) -> bn -> relu -> global_pool -> linear(10) }"
 PLANS = [mobile(1, layers=layers) for layers in (1, 2, 4)]
 KERNELS = {name: kernel for plan in PLANS for name, kernel in plan.kernels.items()}
 
@@ -275,15 +279,22 @@ def test_what_is_forgotten_is_that_of_the_kernels_alone(records: Records, target
     assert [row.kernels for row in records.networks()] == [networks[-1]]
 
 
-def test_a_fresh_profile_keeps_no_price_of_before(records: Records, target: Target) -> None:
-    """Not even where time is too short for as many passes: of four passes the middle one would be an old one."""
-    before = profile(KERNELS, target, records, sample_plans=PLANS, trials=1)
-    old = {(row.signature, row.context): row.median_ns for row in records.prices()}
-    records.add_prices(replace(row, median_ns=9e9) for row in records.prices())
-    after = profile(KERNELS, target, records, sample_plans=PLANS, trials=1, budget=Budget(0.1), fresh=True)
-    assert set(after.entries) == set(before.entries)
+def test_a_restarted_profile_keeps_no_price_of_before(target: Target, tmp_path: Path) -> None:
+    """Not even where it is interrupted before it has priced anything, or has time for one pass alone."""
+    flat, path = flatten(space_of(Source("s.space", SPACE))), tmp_path / "r.sqlite"
+    table = profile_space(flat, target, records=path, budget=Budget(3.0), trials=1)
+    with Records(path) as records:
+        records.add_prices(
+            replace(row, median_ns=9e9, context=f"{COMPANY}, pass 3") for row in records.prices()
+        )
+        assert records.networks()
+    forget_prices(flat, target, records=path)
+    with Records(path) as records:
+        assert (records.prices(), records.networks()) == ([], [])
+        assert records.rows(), "the schedules that were tried stay"
+    after = profile_space(flat, target, records=path, budget=Budget(0.1), trials=1)
+    assert set(after.entries) == set(table.entries)
     assert max(entry.median_ms for entry in after.entries.values()) < 9e3
-    assert len(records.prices()) < len(old)
 
 
 def test_pricing_keeps_to_its_time_and_prices_each_kernel_once(records: Records, target: Target) -> None:

@@ -189,20 +189,23 @@ def test_a_restart_that_is_interrupted_is_no_finished_search(
     def stop(*given: object) -> None:
         raise KeyboardInterrupt
 
+    def checkpoints() -> list[Path]:
+        return list((folder / "run/search").glob("*_checkpoints/*"))
+
     run()
+    assert checkpoints()
+    with monkeypatch.context() as patch:
+        patch.setattr("runtime.pipeline.announced", stop)
+        with pytest.raises(KeyboardInterrupt, match=r"the command without --restart goes on from it$"):
+            run(force=True)
+        assert not checkpoints(), "those of the finished search are no start"
+        with pytest.raises(KeyboardInterrupt, match=r"the same command goes on from it$"):
+            run()
     result = folder / "run/search/result.json"
     stamp = result.stat().st_mtime_ns
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "finish", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run(force=True)
-        patch.setattr("runtime.pipeline.announced", stop)
-        with pytest.raises(KeyboardInterrupt, match=r"goes on from it; with --restart it begins anew$"):
-            run(force=True)
-        with pytest.raises(KeyboardInterrupt, match=r"goes on from it$"):
-            run()
     run()
     assert result.stat().st_mtime_ns > stamp
+    run()
     assert RunFolder(folder / "run").record("search") is not None
 
 
