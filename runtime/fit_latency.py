@@ -143,8 +143,7 @@ def fit_samples(samples: Sequence[Sample]) -> Model:
     """The model that fits the samples best, and its root mean square relative error on them.
 
     Two samples have no cost of constants, and one has the constant alone. The error is corrected for the coefficients
-    fitted. Fewer than `FEWEST_SAMPLES` say too little about
-    it: then it is at least `UNSEEN_ERROR`, and 1 without any.
+    fitted. Fewer than `FEWEST_SAMPLES` say too little about it: then it is at least `UNSEEN_ERROR`, and 1 without any.
     """
     if not samples:
         return Model(0.0, 0.0, 1.0, ())
