@@ -104,13 +104,12 @@ def extreme_plans(flat: SpaceGraph) -> list[Plan]:
     """The networks whose mixed nodes have the fewest and the most kernels each: what a search may end with, and what
     random networks are far from.
     """
-    calls = {(name, index): len(plan.calls) for name, index, plan in plans(flat)}
+    calls: dict[str, list[int]] = {}
+    for name, _, plan in plans(flat):
+        calls.setdefault(name, []).append(len(plan.calls))
 
-    def network(pick: Callable[..., int]) -> Plan:
-        places = [
-            (node, pick(range(len(node.candidates)), key=lambda index, name=node.name: calls[name, index]))
-            for node in mixed_nodes(flat)
-        ]
-        return plan_of(flat, [node.candidates[index] for node, index in places])
+    def network(pick: Callable[[list[int]], int]) -> Plan:
+        own = [(node, calls[node.name]) for node in mixed_nodes(flat)]
+        return plan_of(flat, [node.candidates[counts.index(pick(counts))] for node, counts in own])
 
     return [network(min), network(max)]

@@ -76,8 +76,11 @@ class RunFolder:
         if (record := self.record(stage)) is not None:
             self._keep(stage, replace(record, inputs=""))
         (self.path / "stages" / f"{stage}.begun").unlink(missing_ok=True)
-        for path in (self.path / stage).glob(f"**/{CHECKPOINTS.format(stage='*')}/*"):
-            path.unlink(missing_ok=True)
+        if checkpoints := list((self.path / stage).glob(f"**/{CHECKPOINTS.format(stage='*')}")):
+            from runtime.checkpoint import drop_checkpoints
+
+            for folder in checkpoints:
+                drop_checkpoints(folder)
 
     def account(self, stage: str, part: str = "", *, resume: bool = True) -> Path:
         """The file that says what a part of a stage spent of its budget; without `resume`, nothing yet."""

@@ -189,7 +189,6 @@ class _Run:
     workers: Workers | None = None
     tasks: list[_Task] = field(default_factory=list)
     done: int = 0
-    rounds_done: int = 0
     warm_builds: int = 0
     warm_s: float = 0.0
     failed: int = 0
@@ -291,10 +290,9 @@ class _Run:
             else:
                 built.append(found)
         seconds = time.monotonic() - begin
-        self.build_s += seconds
-        if self.rounds_done:
+        if self.build_s:
             self.warm_s, self.warm_builds = self.warm_s + seconds, self.warm_builds + len(built)
-        self.rounds_done += 1
+        self.build_s += seconds
         begin, unmeasured = time.monotonic(), list[int]()
         asked = self.workers.measure(
             built, lambda index: self._measure(batch[index]), MEASURE_S, lambda: self.over

@@ -57,7 +57,10 @@ def test_a_stage_that_goes_on_keeps_the_account_of_its_budget(tmp_path: Path) ->
 def test_a_stage_that_is_forgotten_is_to_be_done_from_its_beginning(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.begin("work", "inputs")
-    kept, checkpoint = tmp_path / "work/out.txt", tmp_path / "work/teacher/train_checkpoints/1.safetensors"
+    kept, checkpoint = (
+        tmp_path / "work/out.txt",
+        tmp_path / "work/teacher/train_checkpoints/checkpoint-000000001.safetensors",
+    )
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     folder.forget("work")

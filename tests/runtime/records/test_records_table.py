@@ -282,11 +282,13 @@ def test_what_is_forgotten_is_that_of_the_kernels_alone(records: Records, target
 def test_a_restarted_profile_keeps_no_price_of_before(target: Target, tmp_path: Path) -> None:
     """Not even where it is interrupted before it has priced anything, or has time for one pass alone."""
     flat, path = flatten(space_of(Source("s.space", SPACE))), tmp_path / "r.sqlite"
-    table = profile_space(flat, target, records=path, budget=Budget(3.0), trials=1)
+    table = profile_space(flat, target, records=path, budget=Budget(0.1), trials=1)
     with Records(path) as records:
         records.add_prices(
             replace(row, median_ns=9e9, context=f"{COMPANY}, pass 3") for row in records.prices()
         )
+        tried = records.prices()[0]
+        records.add(Record(tried.signature, tried.key, tried.schedule, (5,)))
         assert records.networks()
     forget_prices(flat, target, records=path)
     with Records(path) as records:
