@@ -13,6 +13,7 @@ from compiler.nets.forward import Mode
 from compiler.nets.mixed import MixedOp
 from compiler.nets.modules import Operation, Run, initialise
 from compiler.nets.network import GraphModule
+from compiler.nets.residuals import begin_as_skips
 from compiler.path_decisions import path_decisions
 
 Paths = Sequence[int]
@@ -99,11 +100,13 @@ class Supernet(GraphModule):
 
 
 def build_supernet(space: SpaceGraph, seed: int = 0) -> Supernet:
-    """The supernet of a flattened space, freshly initialised from `seed`, convolutions laid out channels-last.
+    """The supernet of a flattened space, freshly initialised from `seed`, convolutions laid out channels-last; its
+    residual blocks begin nearly as their skip connections.
 
     Raises:
         ValueError: the space is not flattened, or its mixed nodes share decisions in part.
     """
     supernet = Supernet(space)
     initialise(supernet, seed)
+    begin_as_skips(supernet, space.graph)
     return supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
 from compiler.caps import Cap, Caps, Metric
 from compiler.ir.graph import Limit, SpaceGraph
+from compiler.nets.architecture_parameters import draw_uniform
 from compiler.path_costs import PathCosts, Picks, latency_path_costs, size_costs
 from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
 from compiler.peak_memory import PeakMemory
 from dsl.settings import CapSetting
 from runtime.search.options import InfeasibleCap, SearchProblem
+
+TRIES = 10
+"""Draws until a path holds the caps."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class Problem:
 
     @property
     def objective(self) -> str:
-        """The metric that the front is along: the first cap's, else the first latency, else the MACs."""
-        capped = [cap.name for cap in self.caps.caps if cap.relation == "<="]
+        """The metric of the front: that of the first cap which is on no peak, else the first latency, else the MACs."""
+        capped = [cap.name for cap in self.caps.caps if cap.relation == "<=" and cap.name != "peak_memory"]
         return (capped or [name for name in self.metrics if name.startswith("latency")] or ["macs"])[0]
 
     def costs(self, picks: Sequence[int]) -> dict[str, float]:
@@ -55,6 +60,33 @@ class Problem:
         found = self.caps.best([torch.rand(size, generator=generator).tolist() for size in self.candidates])
         assert found is not None, "feasibility was checked before"
         return found
+
+    def random_path(self, generator: torch.Generator, alive: Sequence[Sequence[int]] | None = None) -> Picks:
+        """A path to train weights along: a uniform draw of candidates, of those `alive`, under the caps."""
+        alive = [range(size) for size in self.candidates] if alive is None else alive
+        sizes = [len(row) for row in alive]
+
+        def draw() -> Picks:
+            places = draw_uniform(sizes, generator)
+            return tuple(row[place] for row, place in zip(alive, places, strict=True))
+
+        return self.path_under_caps(draw)
+
+    def path_under_caps(self, draw: Callable[[], Picks]) -> Picks:
+        """The first of `TRIES` draws that holds the caps on sums, else the one that breaks them least.
+
+        Networks that may not be found need no training, and those under a cap take less time.
+        """
+        drawn: list[tuple[float, Picks]] = []
+        while len(drawn) < TRIES and not (drawn and drawn[-1][0] == 0):
+            picks = draw()
+            drawn.append((self._on_sums.excess(picks), picks))
+        return min(drawn)[1]
+
+    @cached_property
+    def _on_sums(self) -> Caps:
+        """The caps that are quick to check."""
+        return replace(self.caps, caps=tuple(cap for cap in self.caps.caps if cap.name in self.additive))
 
     def check_feasible(self) -> None:
         """Whether some network holds all caps.

@@ -31,6 +31,7 @@ from runtime.search.strategies.gradient import GradientSearch
 from runtime.search.strategies.reinforce import ReinforceSearch
 from runtime.train import TrainOptions, _Training
 from tests.small_spaces import derived, tiny_space
+from tests.supernets import with_whole_branches
 
 STEPS = 20
 AUGMENTATION = Augmentation(crop=1, colour=0.2, cutout=2, mixup=0.2)
@@ -54,7 +55,7 @@ def digits(wide: bool = True) -> Dataset:
 
 def searched(folder: Path, ranks: Ranks, strategy: Gradient | Reinforce, wide: bool = True) -> None:
     """20 steps of a search; its last checkpoint is the result."""
-    supernet = build_supernet(tiny_space(), SEARCH.seed)
+    supernet = with_whole_branches(build_supernet(tiny_space(), SEARCH.seed))
     trainer = PathTrainer(
         supernet.double() if wide else supernet, digits(wide), replace(SEARCH, strategy=strategy), None, ranks
     )

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compiler.nets.architecture_parameters import ArchitectureParameters, draw_uniform, expectation
+from compiler.nets.architecture_parameters import ArchitectureParameters, expectation
 from compiler.nets.streams import stream
 from compiler.nets.supernet import Paths
 from compiler.path_costs import Picks
@@ -107,12 +107,11 @@ class GatedSearch(ABC):
             return self._random_path(index)
         going = (index - self.schedule.warmup) / max(1, self.schedule.steps - self.schedule.warmup)
         explore = self.settings.explore * (1 - going)
-        return self.alphas.draw(stream(self.options.seed, "path", index), explore)
+        generator = stream(self.options.seed, "path", index)
+        return self.problem.path_under_caps(lambda: self.alphas.draw(generator, explore))
 
     def _random_path(self, index: int) -> Paths:
-        sizes = [len(alive) for alive in self.alphas.alive]
-        places = draw_uniform(sizes, stream(self.options.seed, "warm-up path", index))
-        return tuple(alive[place] for alive, place in zip(self.alphas.alive, places, strict=True))
+        return self.problem.random_path(stream(self.options.seed, "warm-up path", index), self.alphas.alive)
 
     def _report(self, index: int, phase: Any, lr: float, log: EventLog) -> None:
         trainer, plan = self.trainer, self.schedule

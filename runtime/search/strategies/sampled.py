@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from compiler.nets.architecture_parameters import draw_uniform
 from compiler.nets.streams import stream
 from compiler.path_costs import Picks
 from runtime.checkpoint import State
@@ -87,7 +86,7 @@ class SampledSearch:
         self._report(index, "warm-up", *means)
 
     def _random_path(self, index: int) -> Picks:
-        return draw_uniform(self.problem.candidates, stream(self.options.seed, "warm-up path", index))
+        return self.problem.random_path(stream(self.options.seed, "warm-up path", index))
 
     def _evaluate(self, index: int, log: EventLog) -> None:
         """Judge one more network, or, where the sampler asks for known ones alone, the last of these again."""

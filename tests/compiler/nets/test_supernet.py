@@ -22,6 +22,7 @@ from compiler.nets.network import build_network  # noqa: E402
 from compiler.nets.streams import stream  # noqa: E402
 from compiler.nets.supernet import Supernet, build_supernet  # noqa: E402
 from tests.small_spaces import derived, tiny_space  # noqa: E402
+from tests.supernets import with_whole_branches  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -30,7 +31,7 @@ LABELS = torch.arange(16) % 10
 
 
 def double_supernet() -> Supernet:
-    return build_supernet(tiny_space(), seed=1).double()
+    return with_whole_branches(build_supernet(tiny_space(), seed=1)).double()
 
 
 def all_paths_kept(supernet: Supernet, gates: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -87,7 +88,7 @@ def test_exact_where_the_loss_is_linear_in_the_gates() -> None:
 
 
 def test_architecture_step_leaves_weights_and_statistics() -> None:
-    supernet = build_supernet(tiny_space())
+    supernet = with_whole_branches(build_supernet(tiny_space()))
     before = {key: tensor.clone() for key, tensor in supernet.state_dict().items()}
     compared = [(0, 1), (0, 1), (0, 2)]
     gates = one_hot_gates(compared, (0, 1, 2))
@@ -99,7 +100,7 @@ def test_architecture_step_leaves_weights_and_statistics() -> None:
 
 
 def test_a_weight_step_touches_the_drawn_path_only() -> None:
-    supernet = build_supernet(tiny_space())
+    supernet = with_whole_branches(build_supernet(tiny_space()))
     F.cross_entropy(supernet.logits(IMAGES.float(), (1, 0, 2)), LABELS).backward()
     touched = {key for key, parameter in supernet.named_parameters() if parameter.grad is not None}
     assert touched == set(supernet.path_parameters((1, 0, 2)))
@@ -108,7 +109,7 @@ def test_a_weight_step_touches_the_drawn_path_only() -> None:
 
 @pytest.mark.parametrize("picks", [(0, 0, 0), (1, 1, 1), (0, 1, 2)])
 def test_a_path_is_its_derived_network(picks: tuple[int, ...]) -> None:
-    supernet = build_supernet(tiny_space())
+    supernet = with_whole_branches(build_supernet(tiny_space()))
     network = build_network(derived(tiny_space(), picks))
     network.load_state_dict(supernet.network_tensors(picks))
     for mode in ("train", "evaluate"):

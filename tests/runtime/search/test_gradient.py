@@ -22,6 +22,7 @@ from runtime.search.plan import make_plan  # noqa: E402
 from runtime.search.problem import problem_of  # noqa: E402
 from runtime.search.strategies.gradient import GradientSearch  # noqa: E402
 from tests.small_spaces import tiny_space  # noqa: E402
+from tests.supernets import with_whole_branches  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -39,7 +40,8 @@ def stage(digits: Dataset, update: str) -> GradientSearch:
     }
     cap = CapSetting("latency", "<=", 5.0, None)
     problem = problem_of(tiny_space(), {"host": LatencyCosts(0.0, costs)}, [cap], "host")
-    made = GradientSearch(problem, PathTrainer(build_supernet(tiny_space()), digits, options), settings)
+    supernet = with_whole_branches(build_supernet(tiny_space()))
+    made = GradientSearch(problem, PathTrainer(supernet, digits, options), settings)
     made.follow(make_plan(options, settings, 10).describe())
     return made
 
