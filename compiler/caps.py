@@ -23,6 +23,10 @@ TIGHTER = 1e-9
 """How much less: relative to the cap. Networks so near to it may be passed over then."""
 
 
+class Unsolved(Exception):
+    """Whether some network holds the caps, or which is the best, was not found out; says why."""
+
+
 class Metric(Protocol):
     """A number of each network."""
 
@@ -88,7 +92,7 @@ class Caps:
         is no sum refuses it, what it must not have together becomes one more constraint.
 
         Raises:
-            RuntimeError: the solver gave up, or more than `CUTS` networks were refused.
+            Unsolved: the solver gave up, or more than `CUTS` networks were refused.
         """
         alive = [range(size) for size in self.candidates] if alive is None else alive
         free = tuple(max(row, key=part.__getitem__) for row, part in zip(alive, scores, strict=True))
@@ -104,7 +108,7 @@ class Caps:
             programme.forbid(_conflict(refused, picks))
             if number % TIGHTEN_AFTER == TIGHTEN_AFTER - 1:
                 programme.tighten(refused)
-        raise RuntimeError(f"{CUTS:,} networks were refused one after another: are the caps too tight?")
+        raise Unsolved(f"{CUTS:,} networks broke a cap one after another; loosen the caps, or leave one out")
 
     def feasible(self, alive: Sequence[Sequence[int]] | None = None) -> bool:
         """Whether some network holds all caps."""
@@ -126,11 +130,11 @@ class Caps:
 
     def reachable(self, cap: Cap, alive: Sequence[Sequence[int]] | None = None) -> float | None:
         """The least (for `>=` the greatest) value of a cap's metric among networks that hold the other caps, which
-        may be on the same metric; where that is no sum, among all networks."""
+        may be on the same metric; where that is no sum, the least among all networks. None where it is not known."""
         metric = cap.metric
         if not isinstance(metric, PathCosts):
             least = getattr(metric, "least", None)
-            return None if least is None else metric.total(least)
+            return None if least is None or cap.relation == ">=" else metric.total(least)
         sign = -1.0 if cap.relation == "<=" else 1.0
         picks = self.without(cap).best([[sign * cost for cost in row] for row in metric.rows], alive)
         return None if picks is None else metric.total(picks)
@@ -203,6 +207,6 @@ class _Programme:
         if found.status == 2:
             return None
         if found.x is None:
-            raise RuntimeError(f"the integer programme was given up: {found.message}")
+            raise Unsolved(f"the integer programme was given up: {found.message}")
         parts = np.split(found.x, self.offsets[1:-1])
         return tuple(int(part.argmax()) for part in parts)

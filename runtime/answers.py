@@ -59,7 +59,10 @@ def _search(run: Run) -> Payload:
     score = "score" if result["accuracy_validation"] is None else "accuracy_validation"
     names = ("latency_ms", "cap_ms", "feasible", "minimum_ms", score, "steps")
     found |= {name: result[name] for name in names if result.get(name) is not None}
-    front = [str(run.folder / each["architecture"]) for each in result["front"]]
+    front = [
+        {"score": each["score"], **each["costs"], "architecture": str(run.folder / each["architecture"])}
+        for each in result["front"]
+    ]
     return {**found, "front": front} if front else found
 
 

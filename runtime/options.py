@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from dsl.settings import Augment, Data, SearchSettings, TrainSettings
+from dsl.settings import Augment, Data, SearchSettings, SupernetEvaluator, TrainSettings
 from runtime.data.batches import Augmentation
 from runtime.data.dataset import Dataset
 from runtime.data.load import DataSource, load
 from runtime.experiment import Experiment, NoSuchPart
 from runtime.optimiser import Schedule
-from runtime.search.options import SearchOptions
+from runtime.search.options import SearchOptions, check_options
 from runtime.train import TrainOptions
 
 SEARCH_RAMP, TRAIN_RAMP = 0.02, 0.05
@@ -62,9 +62,9 @@ def search_options(settings: SearchSettings) -> SearchOptions:
     """The options of a search; its caps are not among them.
 
     Raises:
-        SearchProblem: the settings ask for what is not there yet.
+        SearchProblem: they ask for what their strategy cannot do.
     """
-    return SearchOptions(
+    options = SearchOptions(
         strategy=settings.strategy,
         penalty=settings.penalty,
         prune=settings.prune,
@@ -81,6 +81,8 @@ def search_options(settings: SearchSettings) -> SearchOptions:
         seed=settings.seed,
         budget_s=settings.budget,
     )
+    check_options(options, isinstance(settings.evaluator, SupernetEvaluator))
+    return options
 
 
 def train_options(settings: TrainSettings) -> TrainOptions:

@@ -13,7 +13,7 @@ from compiler.architecture import Architecture, completed, only, to_json, valida
 from compiler.ir.text import print_space
 from compiler.path_costs import Picks
 from compiler.path_decisions import choices_of, path_decisions
-from dsl.settings import FunctionEvaluator, SupernetEvaluator, TableEvaluator
+from dsl.settings import Adaptive, FunctionEvaluator, SupernetEvaluator, TableEvaluator
 from runtime.architecture_file import read_architecture
 from runtime.experiment import NoSuchPart
 from runtime.files import write_atomic, write_json
@@ -70,7 +70,7 @@ def search_options_of(run: Run) -> SearchOptions:
 
     Raises:
         NoSuchPart: it does not say.
-        SearchProblem: it asks for what is not there yet.
+        SearchProblem: it asks for what its strategy cannot do.
     """
     from runtime.options import search_options
 
@@ -126,14 +126,16 @@ def needs_supernet(run: Run) -> bool:
 def priced(run: Run) -> list[TargetSettings]:
     """The targets whose latencies the search takes from latency tables.
 
-    With a supernet, all of the run. Where a table of scores or a function judges, those alone whose latencies have a
-    limit that the table of scores does not answer, and those whose tables are there without profiling.
+    With a supernet, all of the run, unless its limits are on sizes alone. Where a table of scores or a function judges,
+    those alone whose latencies have a limit that the table of scores does not answer. In any case those whose tables
+    are there without profiling.
     """
-    if needs_supernet(run):
-        return list(run.targets)
     search, host = run.experiment.search, run.experiment.target.name
     limits: list[CapSetting | Limit] = [*(search.caps if search else ()), *run.experiment.flat.limits]
     limited = {each.target or host for each in limits if each.metric == "latency"}
+    by_latency = limited or not limits or (search and not isinstance(search.penalty, Adaptive))
+    if needs_supernet(run) and by_latency:
+        return list(run.targets)
     listed = set() if listed_latencies(run) is None else {host}
     return [
         each

@@ -128,6 +128,7 @@ def _traceback_file() -> str:
 
 _EXPECTED = (
     ("compiler.architecture", "InvalidArchitecture"),
+    ("compiler.caps", "Unsolved"),
     ("compiler.counting", "TooEntangled"),
     ("compiler.ir.text", "NotAGraph"),
     ("compiler.latency", "TableProblem"),

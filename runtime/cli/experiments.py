@@ -35,6 +35,12 @@ Override = Annotated[
     list[str] | None,
     typer.Option("--set", help="replace a setting: epochs=2, 'train.budget=60 s'"),
 ]
+Front = Annotated[
+    int | None,
+    typer.Option(
+        "--front", metavar="N", min=1, help="give up to N networks along the front of score and cost"
+    ),
+]
 Given = Annotated[Path | None, typer.Option("--arch", help="an architecture file, instead of searching")]
 RecordsFile = Annotated[
     Path | None, typer.Option("--records", help="the records database; default one per user")
@@ -69,6 +75,14 @@ def open_run(
     experiment = load_experiment(source, search=search, space=space, target=target, overrides=overrides or ())
     stem = experiment.space.name if str(file) == "-" else file.stem
     return Run(experiment, RunFolder(out or Path("runs") / stem), Console(), records, given, device=device)
+
+
+def _settings(overrides: list[str] | None, front: int | None, arch: Path | None) -> list[str]:
+    """The settings that options replace."""
+    if front is None:
+        return overrides or []
+    models.refuse({"--front": None if arch is None else front}, "needs a search, and --arch takes its place")
+    return [*(overrides or []), f"search.front={front}"]
 
 
 def _go(run: Run, until: str, force: bool, form: Answer, board: Path | None = None) -> None:
@@ -122,6 +136,7 @@ def run(
     search: SearchName = None,
     space: SpaceName = None,
     overrides: Override = None,
+    front: Front = None,
     arch: Given = None,
     records: RecordsFile = None,
     device: Device = None,
@@ -141,6 +156,7 @@ def run(
 
     Example: onepath run mobile.space --targets host,pixel1 --out runs/mobile-targets
     """
+    overrides = _settings(overrides, front, arch)
     if targets is not None:
         models.refuse({"--target": target, "--arch": arch, "--device": device}, "does not go with --targets")
         names = specialise.target_names(targets)
@@ -221,6 +237,7 @@ def search(
     search: SearchName = None,
     space: SpaceName = None,
     overrides: Override = None,
+    front: Front = None,
     arch: Given = None,
     records: RecordsFile = None,
     device: Device = None,
@@ -232,10 +249,14 @@ def search(
 ) -> None:
     """Search the space for the best network under the cap; ends with 1 where the result breaks it.
 
-    With --targets there is a search for each, and at the end each network on each target.
+    With --front there are more networks, cheaper ones and better ones, of which none is beaten by another. With
+    --targets there is a search for each, and at the end each network on each target.
 
     Example: onepath search examples/quickstart.space --set 'latency <= 1 ms on host'
+
+    Example: onepath search examples/quickstart.space --front 5
     """
+    overrides = _settings(overrides, front, arch)
     if targets is None:
         _go(
             open_run(file, out, target, search, space, overrides, arch, records, remote(device, tracker)),

@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 from compiler.caps import Cap
 from compiler.ir.expression import Literal
 from compiler.path_costs import Picks
-from dsl.settings import Adaptive, Gradient, LatencyTerm, Optimizer, Progressive, Sgd, Strategy
+from dsl.settings import Adaptive, Gradient, LatencyTerm, Optimizer, Progressive, Reinforce, Sgd, Strategy
 from runtime.data.batches import Augmentation
 from runtime.evaluate.accuracy import Score
 from runtime.optimiser import Schedule
@@ -57,6 +57,22 @@ class SearchOptions:
     budget_s: float | None = None
     recalibration_batches: int = 20
     save_every_s: float = 15.0
+
+
+def check_options(options: SearchOptions, supernet: bool) -> None:
+    """Whether the strategy can do what it is asked for, with a supernet as judge or without.
+
+    Raises:
+        SearchProblem: it cannot.
+    """
+    gated = supernet and isinstance(options.strategy, Gradient | Reinforce)
+    if isinstance(options.strategy, Gradient) and not supernet:
+        what = "the strategy `gradient` needs a supernet: there is no gradient of a score"
+        raise SearchProblem(what, "use `reinforce`, `evolution` or `random` with this evaluator")
+    if options.prune is not None and not gated:
+        raise SearchProblem("pruning needs binary gates", "use `gradient` or `reinforce` with a supernet")
+    if options.prune is not None and options.front:
+        raise SearchProblem("pruning leaves one network, and no front", "leave out `prune` or `front`")
 
 
 @dataclass(frozen=True)

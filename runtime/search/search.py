@@ -28,6 +28,7 @@ from runtime.search.options import (
     SearchProblem,
     SearchProgress,
     SearchResult,
+    check_options,
 )
 from runtime.search.penalty import check_penalty
 from runtime.search.problem import Problem
@@ -85,6 +86,7 @@ def search(
     """
     if not problem.decisions:
         raise SearchProblem(f"the space `{problem.flat.name}` has no decision to make", "train it directly")
+    check_options(options, isinstance(judge, Dataset))
     _check_feasible(problem, judge)
     strategy, evaluator = _strategy(problem, judge, options, progress, ranks)
     identity = _fingerprint(problem, evaluator, options)
@@ -137,13 +139,8 @@ def _strategy(
             kind: Any = GradientSearch if isinstance(chosen, Gradient) else ReinforceSearch
             return kind(problem, trainer, chosen), trainer
         evaluator: Evaluator = trainer
-    elif isinstance(chosen, Gradient):
-        what = "the strategy `gradient` needs a supernet: there is no gradient of a score"
-        raise SearchProblem(what, "use `reinforce`, `evolution` or `random` with this evaluator")
     else:
         evaluator = judge
-    if options.prune is not None:
-        raise SearchProblem("pruning needs binary gates", "use `gradient` or `reinforce` with a supernet")
     sampler, wanted = _sampler(problem, evaluator, options)
     return SampledSearch(problem, evaluator, options, sampler, wanted, progress), evaluator
 

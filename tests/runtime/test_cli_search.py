@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def search(file: Path, *settings: str) -> Result:
-    arguments = ["search", str(file), "--out", str(file.parent / "run"), "--format", "json"]
+def search(file: Path, *settings: str, options: Sequence[str] = (), form: str = "json") -> Result:
+    arguments = ["search", str(file), "--out", str(file.parent / "run"), "--format", form, *options]
     for setting in settings:
         arguments += ["--set", setting]
     return CliRunner().invoke(app, arguments)
@@ -68,11 +69,55 @@ def test_what_cannot_be_held_together_is_told_before_the_search(file: Path) -> N
 
 
 def test_a_front_is_networks_that_none_beats(file: Path) -> None:
-    result = search(file, "front = 5")
+    result = search(file, options=("--front", "5"))
     assert result.exit_code == 0, result.output
     answer = json.loads((file.parent / "run/search/result.json").read_text())
+    told = [(each["latency on phone"], each["score"]) for each in json.loads(result.stdout)["front"]]
     rows = [(each["costs"]["latency on phone"], each["score"]) for each in answer["front"]]
     assert 1 <= len(rows) <= 5
-    assert rows == sorted(rows)
+    assert rows == sorted(rows) == told
     assert [score for _, score in rows] == sorted({score for _, score in rows})
     assert all((file.parent / "run" / each["architecture"]).is_file() for each in answer["front"])
+
+
+def test_a_front_is_shown_as_a_table(file: Path) -> None:
+    result = search(file, "strategy = evolution(population = 4)", options=("--front", "3"), form="text")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    at = lines.index("front")
+    front = json.loads((file.parent / "run/search/result.json").read_text())["front"]
+    header, *rows = [line.split() for line in lines[at + 1 :]]
+    assert (header[0], header[-1]) == ("score", "architecture")
+    assert [row[-1].rpartition("/front/")[2] for row in rows] == [
+        f"{number}.json" for number in range(1, len(front) + 1)
+    ]
+
+
+def test_a_front_wants_a_search_and_more_than_one_path(file: Path) -> None:
+    given = search(file, options=("--front", "3", "--arch", "any.json"))
+    assert given.exit_code == 2
+    assert "--front needs a search" in given.output
+    pruned = search(file, "prune = progressive", options=("--front", "3"))
+    assert pruned.exit_code == 2
+    assert "pruning leaves one network" in pruned.output
+    assert search(file, options=("--front", "0")).exit_code == 2
+    assert not (file.parent / "run/search").exists()
+
+
+@pytest.mark.parametrize("strategy", ["gradient(every = 2)", "random(samples = 3)"])
+def test_a_search_for_sizes_alone_times_no_kernel(tmp_path: Path, strategy: str) -> None:
+    path = tmp_path / "sized.space"
+    path.write_text(SPACE + SEARCH.replace("latency <= 8 ms on phone", "macs <= 100000"))
+    result = search(path, f"strategy = {strategy}", "front = 3")
+    assert result.exit_code == 0, result.output
+    assert found(path)["macs"] <= 100_000
+    assert "latency on host" not in found(path)
+    assert not (tmp_path / "run/latency").exists()
+
+
+def test_a_floor_on_the_peak_says_nothing_of_what_can_be_reached(file: Path) -> None:
+    result = search(file, "peak_memory >= 1e12")
+    assert result.exit_code == 1
+    assert "no network of the space has peak_memory >= 1e+12 bytes; loosen it" in " ".join(
+        result.output.split()
+    )

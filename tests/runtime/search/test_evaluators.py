@@ -132,7 +132,8 @@ def test_a_front_is_written_and_named(folder: Path) -> None:
     settings = 'evaluator = table("scores.csv")  strategy = random(samples = 100)  latency <= 2.5 ms on host'
     result = call("search", written(folder, settings), "--set", "front=5", "--format", "json")
     assert result.exit_code == 0, result.output
-    names, front = json.loads(result.stdout)["front"], found(folder)["front"]
+    names = [each["architecture"] for each in json.loads(result.stdout)["front"]]
+    front = found(folder)["front"]
     assert [Path(name).name for name in names] == [f"{number}.json" for number in range(1, len(front) + 1)]
     assert all(Path(name).is_file() for name in names)
     costs, scores = ([each[key] for each in front] for key in ("costs", "score"))
