@@ -20,6 +20,7 @@ from proof_setup import (
     RANDOM,
     RANDOM_SEED,
     REINFORCE_SAMPLES,
+    SEARCH_BATCH,
     SEARCHED,
     SPACE,
     Setup,
@@ -167,8 +168,8 @@ def samples(plan: Mapping[str, Any], name: str) -> dict[str, int]:
     network that was judged on them."""
     judged = REINFORCE_SAMPLES if name == "reinforce" else 1
     return {
-        "images_weights": plan["steps"] * BATCH,
-        "images_architecture": plan["architecture_steps"] * BATCH * judged,
+        "images_weights": plan["steps"] * SEARCH_BATCH,
+        "images_architecture": plan["architecture_steps"] * SEARCH_BATCH * judged,
     }
 
 
@@ -180,7 +181,7 @@ def _keep_log(setup: Setup, log: Path, name: str) -> None:
 
 
 def _draw(setup: Setup) -> Piece:
-    asked = (setup.shown(setup.command("search", SEARCHED[0])), f"seed {RANDOM_SEED}")
+    asked = (setup.shown(setup.command("profile", PROFILE)), f"seed {RANDOM_SEED}")
     leaves = tuple(setup.architecture(name) for name in RANDOM)
     return Piece("draw", 0.2, partial(_drawn, setup), asked, (_table_file(setup),), leaves)
 

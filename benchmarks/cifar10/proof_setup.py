@@ -21,8 +21,10 @@ RANDOM_SEED = 0
 
 TRAINING_IMAGES, SEARCH_IMAGES = 50_000, 40_000
 BATCH, EPOCHS = 128, 12
-WARMUP_EPOCHS, SEARCH_EPOCHS, EVERY = 4, 8, 5
+WARMUP_EPOCHS, SEARCH_EPOCHS, EVERY = 3, 6, 5
 """Random paths, then the search proper, with an architecture step after every fifth weight step."""
+SEARCH_BATCH = 64
+"""Half of the training's: the few epochs of a search are to have enough steps."""
 REINFORCE_SAMPLES = 10
 """Networks an update."""
 
@@ -40,7 +42,8 @@ RECIPE = (
 SEARCH = (
     f"search.epochs={SEARCH_EPOCHS}",
     f"search.warmup={WARMUP_EPOCHS}",
-    f"search.batch={BATCH}",
+    f"search.batch={SEARCH_BATCH}",
+    "search.optimizer=sgd(lr = 0.1, momentum = 0.9, nesterov = true, weight_decay = 1e-4)",
     f"search.augment={AUGMENT}",
     "search.seed=0",
 )
@@ -86,15 +89,16 @@ class Setup:
         return ("--out", str(self.folder(network)), "--records", str(self.runs / "records.sqlite"))
 
     def settings(self, network: str) -> tuple[str, ...]:
-        """What replaces the settings of the files: the same for all but the strategy of a search."""
+        """What replaces the settings of the files: the same for all but searches, each with its strategy."""
         section = "train" if network in WIDTHS else "search"
         every = [f'{section}.data=cifar10("{self.data}")', *RECIPE, *self._tuning()]
-        if network not in WIDTHS:
-            every += [*SEARCH, STRATEGIES.get(network, STRATEGIES[HEADLINE])]
-            every += [f"latency <= {self.cap_ms} ms on host"] if self.cap_ms is not None else []
+        if network in SEARCHED:
+            every += [*SEARCH, STRATEGIES[network]]
+        if network not in WIDTHS and self.cap_ms is not None:
+            every += [f"latency <= {self.cap_ms} ms on host"]
         if self.scale < 1:
-            budgets = {"train": train_minutes(network), "search": search_minutes(network)}
-            budgets = {"train": budgets["train"]} if network in WIDTHS else budgets
+            budgets = {"train": train_minutes(network)}
+            budgets |= {"search": search_minutes(network)} if network in SEARCHED else {}
             every += [f"{name}.budget={60 * minutes * self.scale:.1f} s" for name, minutes in budgets.items()]
         return tuple(every)
 
@@ -119,8 +123,8 @@ def _sets(settings: tuple[str, ...]) -> tuple[str, ...]:
 SPACE_PACE = 560.0
 """Images a second through a network of the space of about 8 M multiply-accumulates, in training."""
 PACE = {"mobilenet_v2_015": 340.0, "mobilenet_v2_025": 300.0, "mobilenet_v2_035": 255.0}
-STEP_MS = {"weight": 200.0, "gradient": 390.0, "reinforce": 400.0}
-"""A weight step of the supernet and an architecture step of each strategy, of `BATCH` images."""
+STEP_MS = {"weight": 110.0, "gradient": 210.0, "reinforce": 210.0}
+"""A weight step of the supernet and an architecture step of each strategy, of `SEARCH_BATCH` images."""
 FINISH_MIN, PROFILE_MIN, BUILD_MIN, MEASURE_MIN = 1.0, 8.0, 4.0, 5.0
 
 
@@ -131,7 +135,7 @@ def train_minutes(network: str) -> float:
 
 def search_minutes(network: str) -> float:
     """The planned minutes of a search, its profile aside."""
-    an_epoch = SEARCH_IMAGES // BATCH
+    an_epoch = SEARCH_IMAGES // SEARCH_BATCH
     weights = (WARMUP_EPOCHS + SEARCH_EPOCHS) * an_epoch * STEP_MS["weight"]
     architecture = SEARCH_EPOCHS * an_epoch / EVERY * STEP_MS.get(network, STEP_MS[HEADLINE])
     return (weights + architecture) / 60_000 + FINISH_MIN
