@@ -41,7 +41,6 @@ from runtime.loop import Place, keep_freed_memory, run_stage
 from runtime.search.evaluators.supernet import PathTrainer
 from runtime.search.options import SearchOptions, SearchProgress
 from runtime.search.problem import Problem, problem_of
-from runtime.search.samplers.sampler import Region
 from runtime.search.strategies.gradient import GradientSearch
 from runtime.train import TrainOptions, train
 
@@ -140,8 +139,7 @@ def searched(problem: Problem, data: Dataset, options: SearchOptions) -> tuple[P
 
 def random_network(problem: Problem, seed: int) -> Picks:
     """A uniform draw among the networks under the cap."""
-    region = Region(problem.candidates, problem.caps.excess, problem.random_network)
-    return region.fresh(stream(seed, "random network"))
+    return problem.region.fresh(stream(seed, "random network"))
 
 
 def accuracy(problem: Problem, data: Dataset, picks: Picks, seed: int) -> float:

@@ -123,7 +123,7 @@ def _sets(settings: tuple[str, ...]) -> tuple[str, ...]:
 SPACE_PACE = 560.0
 """Images a second through a network of the space of about 8 M multiply-accumulates, in training."""
 PACE = {"mobilenet_v2_015": 340.0, "mobilenet_v2_025": 300.0, "mobilenet_v2_035": 255.0}
-STEP_MS = {"weight": 110.0, "gradient": 210.0, "reinforce": 210.0}
+STEP_MS = {"weight": 185.0, "gradient": 495.0, "reinforce": 495.0}
 """A weight step of the supernet and an architecture step of each strategy, of `SEARCH_BATCH` images."""
 FINISH_MIN, PROFILE_MIN, BUILD_MIN, MEASURE_MIN = 1.0, 8.0, 4.0, 5.0
 

@@ -6,7 +6,8 @@ ProxylessNAS (ICLR 2019), sections 3.2 and 3.3.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -57,12 +58,16 @@ class ArchitectureParameters:
 
     def draw(self, generator: torch.Generator, explore: float = 0.0) -> tuple[int, ...]:
         """One candidate a decision, by its probability; with the chance `explore`, any that is alive alike."""
+        return self.draws(generator, explore)()
+
+    def draws(self, generator: torch.Generator, explore: float = 0.0) -> Callable[[], tuple[int, ...]]:
+        """What draws as `draw` does, again and again, by the probabilities of now."""
         probabilities = [part.detach() for part in self.probabilities()]
         if explore > 0:
             uniform = [(part > -math.inf).double() for part in self._parts(self.alpha.detach())]
             pairs = zip(probabilities, uniform, strict=True)
             probabilities = [(1 - explore) * part + explore * any_ / any_.sum() for part, any_ in pairs]
-        return _draw(probabilities, generator)
+        return partial(_draw, probabilities, generator)
 
     def certainty(self) -> Tensor:
         """The mean over decisions of the negative entropy in units of the greatest: -1 uniform, 0 decided."""

@@ -67,7 +67,7 @@ class CostTerm:
     penalties: list[Penalty] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.caps = [cap for cap in self.problem.caps.caps if cap.name in self.problem.additive]
+        self.caps = self.problem.caps_on_sums.caps
         self.penalties = [Penalty(self.steps) for _ in self.caps]
 
     @property

@@ -16,6 +16,7 @@ from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
 from compiler.peak_memory import PeakMemory
 from dsl.settings import CapSetting
 from runtime.search.options import InfeasibleCap, SearchProblem
+from runtime.search.samplers.sampler import Region
 
 TRIES = 10
 """Draws until a path holds the caps."""
@@ -61,6 +62,11 @@ class Problem:
         assert found is not None, "feasibility was checked before"
         return found
 
+    @property
+    def region(self) -> Region:
+        """Where samplers may look: the networks that hold all caps."""
+        return Region(self.candidates, self.caps.excess, self.random_network)
+
     def random_path(self, generator: torch.Generator, alive: Sequence[Sequence[int]] | None = None) -> Picks:
         """A path to train weights along: a uniform draw of candidates, of those `alive`, under the caps."""
         alive = [range(size) for size in self.candidates] if alive is None else alive
@@ -80,12 +86,12 @@ class Problem:
         drawn: list[tuple[float, Picks]] = []
         while len(drawn) < TRIES and not (drawn and drawn[-1][0] == 0):
             picks = draw()
-            drawn.append((self._on_sums.excess(picks), picks))
+            drawn.append((self.caps_on_sums.excess(picks), picks))
         return min(drawn)[1]
 
     @cached_property
-    def _on_sums(self) -> Caps:
-        """The caps that are quick to check."""
+    def caps_on_sums(self) -> Caps:
+        """The caps on metrics that are sums: quick to check, and with an expectation."""
         return replace(self.caps, caps=tuple(cap for cap in self.caps.caps if cap.name in self.additive))
 
     def check_feasible(self) -> None:
@@ -100,7 +106,7 @@ class Problem:
             if not alone.feasible():
                 raise InfeasibleCap(cap, alone.reachable(cap), others=False)
         if len(caps) > 1 and not self.caps.feasible():
-            sums = [cap for cap in caps if cap.name in self.additive]
+            sums = self.caps_on_sums.caps
             reachable = {cap: self.caps.reachable(cap) for cap in sums}
             tightest = next((cap for cap in sums if reachable[cap] is not None), caps[0])
             raise InfeasibleCap(tightest, reachable.get(tightest), others=True)

@@ -162,7 +162,7 @@ def _region(problem: Problem, evaluator: Evaluator) -> Region:
     """Where networks hold the caps and can be judged."""
     known = evaluator.known()
     if known is None:
-        return Region(problem.candidates, problem.caps.excess, problem.random_network)
+        return problem.region
     there = set(known)
     held = [picks for picks in known if not problem.caps.broken(picks)]
 

@@ -29,7 +29,6 @@ from runtime.search.penalty import CostTerm
 from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Plan, make_plan
 from runtime.search.problem import Problem
 from runtime.search.pruning import to_drop
-from runtime.search.samplers.sampler import Region
 from runtime.search.strategies.front import along_the_front
 
 SNAPSHOTS = 100
@@ -107,8 +106,8 @@ class GatedSearch(ABC):
             return self._random_path(index)
         going = (index - self.schedule.warmup) / max(1, self.schedule.steps - self.schedule.warmup)
         explore = self.settings.explore * (1 - going)
-        generator = stream(self.options.seed, "path", index)
-        return self.problem.path_under_caps(lambda: self.alphas.draw(generator, explore))
+        draws = self.alphas.draws(stream(self.options.seed, "path", index), explore)
+        return self.problem.path_under_caps(draws)
 
     def _random_path(self, index: int) -> Paths:
         return self.problem.random_path(stream(self.options.seed, "warm-up path", index), self.alphas.alive)
@@ -215,7 +214,7 @@ class GatedSearch(ABC):
         """
         if self.options.prune is not None:
             return []
-        region = Region(self.problem.candidates, self.problem.caps.excess, self.problem.random_network)
+        region = self.problem.region
         drawn = {region.fresh(stream(self.options.seed, "rival", number)) for number in range(RIVALS)}
         judged = [self._judged(picks) for picks in sorted(drawn - {found.picks})]
         images = max(1, len(self.trainer.data.validation))

@@ -88,7 +88,7 @@ def test_exact_where_the_loss_is_linear_in_the_gates() -> None:
 
 
 def test_architecture_step_leaves_weights_and_statistics() -> None:
-    supernet = with_whole_branches(build_supernet(tiny_space()))
+    supernet = build_supernet(tiny_space())
     before = {key: tensor.clone() for key, tensor in supernet.state_dict().items()}
     compared = [(0, 1), (0, 1), (0, 2)]
     gates = one_hot_gates(compared, (0, 1, 2))
@@ -100,7 +100,7 @@ def test_architecture_step_leaves_weights_and_statistics() -> None:
 
 
 def test_a_weight_step_touches_the_drawn_path_only() -> None:
-    supernet = with_whole_branches(build_supernet(tiny_space()))
+    supernet = build_supernet(tiny_space())
     F.cross_entropy(supernet.logits(IMAGES.float(), (1, 0, 2)), LABELS).backward()
     touched = {key for key, parameter in supernet.named_parameters() if parameter.grad is not None}
     assert touched == set(supernet.path_parameters((1, 0, 2)))
@@ -109,7 +109,7 @@ def test_a_weight_step_touches_the_drawn_path_only() -> None:
 
 @pytest.mark.parametrize("picks", [(0, 0, 0), (1, 1, 1), (0, 1, 2)])
 def test_a_path_is_its_derived_network(picks: tuple[int, ...]) -> None:
-    supernet = with_whole_branches(build_supernet(tiny_space()))
+    supernet = build_supernet(tiny_space())
     network = build_network(derived(tiny_space(), picks))
     network.load_state_dict(supernet.network_tensors(picks))
     for mode in ("train", "evaluate"):
