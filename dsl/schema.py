@@ -12,6 +12,7 @@ from dsl.settings import (
     Data,
     Distill,
     Evolution,
+    FromScratch,
     FunctionEvaluator,
     Gradient,
     Linear,
@@ -200,6 +201,16 @@ PRUNES = (
         ),
     ),
 )
+FINALS = (
+    Form(
+        "from_scratch",
+        FromScratch,
+        (
+            Key("networks", "count", "networks that are trained", least=2, most=1000),
+            Key("epochs", "number", "epochs of each", above=True, most=1000),
+        ),
+    ),
+)
 
 AUGMENTS = (
     Form(
@@ -278,6 +289,8 @@ SEARCH = (
     Key("evaluator", "call", "what judges networks", forms=EVALUATORS),
     Key("penalty", "call", "how latency enters the loss", forms=PENALTIES),
     Key("prune", "call", "whether unlikely paths are dropped on the way", forms=PRUNES),
+    Key("finals", "call", "whether some networks are trained before one is chosen", forms=FINALS),
+    Key("superkernels", "flag", "whether candidates that differ in sizes alone share weights"),
     Key("front", "count", "how many networks along the front to give besides, at most", most=1000),
     _OPTIMIZER,
     _SCHEDULE,
@@ -313,6 +326,7 @@ CALLS = (
     ("evaluator", EVALUATORS),
     ("penalty", PENALTIES),
     ("prune", PRUNES),
+    ("finals", FINALS),
     ("optimizer", OPTIMIZERS),
     ("augment", AUGMENTS),
     ("distill", DISTILL),

@@ -173,6 +173,14 @@ class Progressive:
 
 
 @dataclass(frozen=True, slots=True)
+class FromScratch:
+    """After the search so many `networks` are trained for `epochs`, each from new weights; the best is the result."""
+
+    networks: int = 8
+    epochs: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class SupernetEvaluator:
     """Networks are judged by the weights that they share, on the validation split."""
 
@@ -245,6 +253,8 @@ class SearchSettings:
     evaluator: EvaluatorSetting = SupernetEvaluator()
     penalty: LatencyTerm = Adaptive()
     prune: Progressive | None = None
+    finals: FromScratch | None = None
+    superkernels: bool = False
     front: int = 0
     optimizer: Optimizer = Sgd(lr=0.025)
     schedule: Literal["cosine", "constant"] = "cosine"

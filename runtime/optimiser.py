@@ -10,6 +10,7 @@ from typing import Literal as OneOf
 import torch
 from torch import Tensor, nn
 
+from compiler.nets.superkernels import Superkernel
 from dsl.settings import Adam, Optimizer, Sgd
 from runtime.checkpoint import laid_out, under
 from runtime.ranks import ALONE, Ranks
@@ -22,11 +23,13 @@ class Optimiser:
     """SGD or Adam over named tensors: only those handed to `step` are looked at, whatever else there is.
 
     Weights, the scales and shifts of norms, and biases each have a decay of their own. `momenta` (Adam's means),
-    `squares` (Adam's) and `counts` of updates are made on first use.
+    `squares` (Adam's) and `counts` of updates are made on first use. Those of tensors that are parts of a superkernel
+    are parts of one tensor alike, and have one count.
     """
 
     options: Optimizer
     ranks: Ranks = ALONE
+    superkernels: Mapping[str, Superkernel] = field(default_factory=dict)
     momenta: dict[str, Tensor] = field(default_factory=dict)
     squares: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -69,14 +72,23 @@ class Optimiser:
         """Go back to what `tensors` gave; others among them are passed over."""
         self.momenta = laid_out(under("momenta/", tensors), parameters)
         self.squares = laid_out(under("squares/", tensors), parameters)
+        self._join()
         self.counts = {name: int(count) for name, count in under("counts/", tensors).items()}
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Free what belongs to tensors of other names: these are no longer there."""
+    def keep(self, names: Iterable[str], superkernels: Mapping[str, Superkernel]) -> None:
+        """Free what belongs to tensors of other names: these are no longer there, and `superkernels` is what is."""
         there = set(names)
         for own in (self.momenta, self.squares, self.counts):
             for name in [name for name in own if name not in there]:
                 del own[name]
+        self.superkernels = superkernels
+        self._join()
+
+    def _join(self) -> None:
+        for own in (self.momenta, self.squares):
+            for name, superkernel in self.superkernels.items():
+                if name in own and name == next(iter(superkernel.parts)):
+                    own |= superkernel.joined({key: own[key] for key in superkernel.parts}, own[name])
 
     def forget(self) -> None:
         """Start over."""
@@ -105,7 +117,7 @@ class Optimiser:
         if decay:
             gradients = list(torch._foreach_add(gradients, weights, alpha=decay))
         if options.momentum:
-            momenta = _kept(self.momenta, names, weights)
+            momenta = self._kept(self.momenta, names, weights)
             torch._foreach_mul_(momenta, options.momentum)
             torch._foreach_add_(momenta, gradients)
             gradients = (
@@ -126,9 +138,10 @@ class Optimiser:
     ) -> None:
         """Each tensor is corrected by the count of its own updates: a path's weights are not updated at every step."""
         for name in names:
-            self.counts[name] = self.counts.get(name, 0) + 1
+            count = self.counts.get(name, 0) + 1
+            self.counts |= dict.fromkeys(self._together(name), count)
         counts = [self.counts[name] for name in names]
-        means, squares = _kept(self.momenta, names, weights), _kept(self.squares, names, weights)
+        means, squares = (self._kept(each, names, weights) for each in (self.momenta, self.squares))
         if decay:
             torch._foreach_mul_(weights, 1 - lr * decay)
         torch._foreach_lerp_(means, gradients, 1 - options.beta1)
@@ -140,6 +153,15 @@ class Optimiser:
         torch._foreach_addcdiv_(
             weights, means, scales, [-lr / (1 - options.beta1**count) for count in counts]
         )
+
+    def _together(self, name: str) -> Iterable[str]:
+        return self.superkernels[name].parts if name in self.superkernels else (name,)
+
+    def _kept(self, tensors: dict[str, Tensor], names: Sequence[str], like: Sequence[Tensor]) -> list[Tensor]:
+        for name, tensor in zip(names, like, strict=True):
+            if name not in tensors and name in self.superkernels:
+                tensors |= self.superkernels[name].joined({}, tensor)
+        return _kept(tensors, names, like)
 
 
 def _kept(tensors: dict[str, Tensor], names: Sequence[str], like: Sequence[Tensor]) -> list[Tensor]:

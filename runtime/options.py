@@ -68,6 +68,8 @@ def search_options(settings: SearchSettings) -> SearchOptions:
         strategy=settings.strategy,
         penalty=settings.penalty,
         prune=settings.prune,
+        finals=settings.finals,
+        superkernels=settings.superkernels,
         front=settings.front,
         epochs=settings.epochs,
         warmup=settings.warmup,

@@ -159,7 +159,18 @@ def _searched(setup: Setup, name: str) -> Summary:
         "search": told,
         **{key: result[key] for key in kept},
         **samples(plan, name),
-        "plan": {key: plan[key] for key in ("steps", "warmup", "delay", "every", "architecture_steps")},
+        "plan": {
+            key: plan[key]
+            for key in (
+                "weight_steps",
+                "warmup",
+                "delay",
+                "every",
+                "architecture_steps",
+                "finalists",
+                "final_steps",
+            )
+        },
     }
 
 

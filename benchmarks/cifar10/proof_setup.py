@@ -21,10 +21,12 @@ RANDOM_SEED = 0
 
 TRAINING_IMAGES, SEARCH_IMAGES = 50_000, 40_000
 BATCH, EPOCHS = 128, 12
-WARMUP_EPOCHS, SEARCH_EPOCHS, EVERY = 3, 6, 5
+WARMUP_EPOCHS, SEARCH_EPOCHS, EVERY = 1, 3, 5
 """Random paths, then the search proper, with an architecture step after every fifth weight step."""
 SEARCH_BATCH = 64
 """Half of the training's: the few epochs of a search are to have enough steps."""
+FINALISTS, FINAL_EPOCHS = 8, 1
+"""Networks that are trained from new weights at the end of a search, and for how long each."""
 REINFORCE_SAMPLES = 10
 """Networks an update."""
 
@@ -45,6 +47,8 @@ SEARCH = (
     f"search.batch={SEARCH_BATCH}",
     "search.optimizer=sgd(lr = 0.1, momentum = 0.9, nesterov = true, weight_decay = 1e-4)",
     f"search.augment={AUGMENT}",
+    "search.superkernels=true",
+    f"search.finals=from_scratch(networks = {FINALISTS}, epochs = {FINAL_EPOCHS})",
     "search.seed=0",
 )
 STRATEGIES = {
@@ -123,8 +127,9 @@ def _sets(settings: tuple[str, ...]) -> tuple[str, ...]:
 SPACE_PACE = 560.0
 """Images a second through a network of the space of about 8 M multiply-accumulates, in training."""
 PACE = {"mobilenet_v2_015": 340.0, "mobilenet_v2_025": 300.0, "mobilenet_v2_035": 255.0}
-STEP_MS = {"weight": 185.0, "gradient": 495.0, "reinforce": 495.0}
-"""A weight step of the supernet and an architecture step of each strategy, of `SEARCH_BATCH` images."""
+STEP_MS = {"weight": 120.0, "final": 90.0, "gradient": 380.0, "reinforce": 380.0}
+"""A weight step of the supernet, one of a finalist, and an architecture step of each strategy, of `SEARCH_BATCH`
+images, in one thread beside another search."""
 FINISH_MIN, PROFILE_MIN, BUILD_MIN, MEASURE_MIN = 1.0, 8.0, 4.0, 5.0
 
 
@@ -138,4 +143,5 @@ def search_minutes(network: str) -> float:
     an_epoch = SEARCH_IMAGES // SEARCH_BATCH
     weights = (WARMUP_EPOCHS + SEARCH_EPOCHS) * an_epoch * STEP_MS["weight"]
     architecture = SEARCH_EPOCHS * an_epoch / EVERY * STEP_MS.get(network, STEP_MS[HEADLINE])
-    return (weights + architecture) / 60_000 + FINISH_MIN
+    finals = FINALISTS * FINAL_EPOCHS * an_epoch * STEP_MS["final"]
+    return (weights + architecture + finals) / 60_000 + FINISH_MIN

@@ -86,6 +86,12 @@ class MixedOp(nn.Module):
         self.paths[index] = None
         unregister(self, self.labels[index])
 
+    def left(self) -> list[tuple[str, Path]]:
+        """Labels and modules of the candidates that have not been dropped."""
+        return [
+            (label, path) for label, path in zip(self.labels, self.paths, strict=True) if path is not None
+        ]
+
     def path(self, index: int) -> Path:
         """Candidate `index`, which has not been dropped."""
         found = self.paths[index]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from compiler.ir.graph import SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.nets.forward import Mode
-from compiler.nets.mixed import MixedOp
+from compiler.nets.mixed import MixedOp, Path
 from compiler.nets.modules import Operation, Run, initialise
 from compiler.nets.network import GraphModule
 from compiler.nets.residuals import begin_as_skips
+from compiler.nets.superkernels import Superkernel, alike
 from compiler.path_decisions import path_decisions
 
 Paths = Sequence[int]
@@ -26,11 +27,14 @@ class Supernet(GraphModule):
     """All candidates of all decisions, and the fixed nodes around them.
 
     Tensors of fixed nodes are keyed as in a network; those of a candidate have the mixed node's name and the
-    candidate's label in front, since candidates may contain nodes of the same name.
+    candidate's label in front, since candidates may contain nodes of the same name. With `superkernels` those of
+    candidates that are alike but for their sizes are views of one tensor.
     """
 
-    def __init__(self, space: SpaceGraph) -> None:
+    def __init__(self, space: SpaceGraph, superkernels: bool = False) -> None:
         super().__init__(space.graph)
+        mixed_nodes = [node for node in space.graph.nodes if node.candidates] if superkernels else []
+        self._alike = {node.name: _alike(node) for node in mixed_nodes}
         self.decisions = path_decisions(space.graph)
         modules = {step.name: step.module for step in self.steps}
         self._mixed = {name: module for name, module in modules.items() if isinstance(module, MixedOp)}
@@ -38,6 +42,43 @@ class Supernet(GraphModule):
         for decision in self.decisions:
             for member in decision.members:
                 self._mixed[member].decision = decision.name
+        self._join()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
+        """Of `to` and the like: what they make of each part for itself is joined again."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._join()
+        return self
+
+    @property
+    def superkernels(self) -> dict[str, Superkernel]:
+        """The superkernel of each parameter that is a part of one, by the parameter's key."""
+        return {key: each for each in self._superkernels() for key in each.parts}
+
+    def _superkernels(self) -> Iterator[Superkernel]:
+        for name, groups in self._alike.items():
+            for labels in groups:
+                yield from self._of_group(self._mixed[name], labels)
+
+    def _of_group(self, mixed: MixedOp, labels: Sequence[str]) -> Iterator[Superkernel]:
+        """One for each parameter of the candidates of these labels that are left."""
+        parameters = [
+            [(f"{mixed.name}.{label}.{key}", tensor) for key, tensor in _in_order(path)]
+            for label, path in mixed.left()
+            if label in labels
+        ]
+        for same in zip(*parameters, strict=True):
+            yield Superkernel({key: tuple(tensor.shape) for key, tensor in same})
+
+    @torch.no_grad()
+    def _join(self) -> None:
+        """Let the parameters of each superkernel be parts of one tensor; the values of the largest count."""
+        parameters = dict(self.named_parameters())
+        for superkernel in self._superkernels():
+            own = {key: parameters[key] for key in superkernel.parts}
+            like = next(iter(own.values()))
+            for key, part in superkernel.joined(own, like).items():
+                own[key].data = part
 
     @property
     def candidates(self) -> tuple[int, ...]:
@@ -72,19 +113,29 @@ class Supernet(GraphModule):
         return {key: tensor for key, tensor in tensors.items() if isinstance(tensor, nn.Parameter)}
 
     def drop(self, decision: int, pick: int) -> None:
-        """Free the weights of a candidate that is not to be run again."""
+        """Free the weights of a candidate that is not to be run again: of a superkernel what no other needs."""
         for member in self.decisions[decision].members:
             self._mixed[member].drop(pick)
+        self._join()
 
     def network_tensors(self, paths: Paths) -> dict[str, Tensor]:
         """Copies of weights and statistics along `paths`, keyed as the derived network's."""
+        return {
+            key: tensor.detach().clone(memory_format=torch.contiguous_format)
+            for key, tensor in self._along(paths).items()
+        }
+
+    @torch.no_grad()
+    def load_path(self, paths: Paths, tensors: Mapping[str, Tensor]) -> None:
+        """Set weights and statistics along `paths`; `tensors` are keyed as the derived network's."""
+        for key, tensor in self._along(paths).items():
+            tensor.copy_(tensors[key])
+
+    def _along(self, paths: Paths) -> dict[str, Tensor]:
         tensors = self._fixed()
         for mixed, pick in self._drawn(paths):
             tensors |= mixed.path_tensors(pick)
-        return {
-            key: tensor.detach().clone(memory_format=torch.contiguous_format)
-            for key, tensor in tensors.items()
-        }
+        return tensors
 
     def _fixed(self) -> dict[str, Tensor]:
         return {
@@ -99,14 +150,26 @@ class Supernet(GraphModule):
                 yield self._mixed[member], pick
 
 
-def build_supernet(space: SpaceGraph, seed: int = 0) -> Supernet:
+def _in_order(path: Path) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters of a candidate, in the order of its nodes."""
+    assert isinstance(path, GraphModule)
+    for step in path.steps:
+        for key, tensor in step.module.named_parameters():
+            yield f"{step.name}.{key}", tensor
+
+
+def _alike(node: Node) -> list[list[str]]:
+    return alike({str(candidate.key): candidate.graph for candidate in node.candidates})
+
+
+def build_supernet(space: SpaceGraph, seed: int = 0, superkernels: bool = False) -> Supernet:
     """The supernet of a flattened space, freshly initialised from `seed`, convolutions laid out channels-last; its
     residual blocks begin nearly as their skip connections.
 
     Raises:
         ValueError: the space is not flattened, or its mixed nodes share decisions in part.
     """
-    supernet = Supernet(space)
+    supernet = Supernet(space, superkernels)
     initialise(supernet, seed)
     begin_as_skips(supernet, space.graph)
     return supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -31,7 +31,9 @@ def history_of(events: Iterable[_Event]) -> History:
             Snapshot(each["step"], each["probabilities"]) for each in by_kind.get("probabilities", [])
         ),
         pruned=tuple(Pruned(**{name: each[name] for name in _PRUNED}) for each in by_kind.get("pruned", [])),
-        evaluations=tuple(_judged(each, "accuracy") for each in by_kind.get("evaluation", [])),
+        evaluations=tuple(
+            _judged(each, "accuracy") for each in by_kind.get("evaluation") or by_kind.get("finalist", [])
+        ),
         front=tuple(_judged(each, "score") for each in fronts[-1]["networks"]) if fronts else (),
         found=_judged(results[-1], "accuracy") if results else None,
         caps=results[-1].get("caps", {}) if results else {},

@@ -6,14 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal as OneOf
+from typing import TypeAlias
 
 from compiler.caps import Cap
 from compiler.ir.expression import Literal
 from compiler.path_costs import Picks
-from dsl.settings import Adaptive, Gradient, LatencyTerm, Optimizer, Progressive, Reinforce, Sgd, Strategy
+from dsl.settings import (
+    Adaptive,
+    FromScratch,
+    Gradient,
+    LatencyTerm,
+    Optimizer,
+    Progressive,
+    Reinforce,
+    Sgd,
+    Strategy,
+)
 from runtime.data.batches import Augmentation
 from runtime.evaluate.accuracy import Score
 from runtime.optimiser import Schedule
+
+Phase: TypeAlias = OneOf["warm-up", "search", "finals", "evaluation"]
 
 
 class SearchProblem(Exception):
@@ -38,6 +51,8 @@ class InfeasibleCap(SearchProblem):
 class SearchOptions:
     """A search. Epochs are passes over the training split; `warmup` epochs of random paths come before `epochs`.
 
+    With `finals` the best of some finalists is the result.
+    With `superkernels` candidates of a decision share weights, as far as they differ in sizes alone.
     With `budget_s` both are shortened alike until the search fits into it. `front` is how many networks along the
     front of score and cost are wanted besides the result.
     """
@@ -45,6 +60,8 @@ class SearchOptions:
     strategy: Strategy = field(default_factory=Gradient)
     penalty: LatencyTerm = field(default_factory=Adaptive)
     prune: Progressive | None = None
+    finals: FromScratch | None = None
+    superkernels: bool = False
     front: int = 0
     epochs: float = 120
     warmup: float = 40
@@ -73,6 +90,12 @@ def check_options(options: SearchOptions, supernet: bool) -> None:
         raise SearchProblem("pruning needs binary gates", "use `gradient` or `reinforce` with a supernet")
     if options.prune is not None and options.front:
         raise SearchProblem("pruning leaves one network, and no front", "leave out `prune` or `front`")
+    if options.finals is not None and not gated:
+        raise SearchProblem("finals need binary gates", "use `gradient` or `reinforce` with a supernet")
+    if options.finals is not None and options.prune is not None:
+        raise SearchProblem("pruning leaves one network, and no finals", "leave out `prune` or `finals`")
+    if options.finals is not None and options.front:
+        raise SearchProblem("finals leave one network, and no front", "leave out `finals` or `front`")
 
 
 @dataclass(frozen=True)
@@ -82,7 +105,7 @@ class SearchProgress:
 
     step: int
     steps: int
-    phase: OneOf["warm-up", "search", "evaluation"]
+    phase: Phase
     loss: float
     accuracy: float
     costs: Mapping[str, float]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
+from dsl.settings import FromScratch
 from runtime.search.options import SearchOptions
 
 
@@ -34,13 +35,21 @@ TRAVEL = 8.0
 
 @dataclass(frozen=True)
 class Plan:
-    """`steps` weight steps, `warmup` of them on random paths; architecture steps begin after step `delay`."""
+    """`weight_steps` of the supernet, `warmup` of them on random paths; architecture steps begin after step `delay`.
+    Then come `finalists` networks, with `final_steps` each."""
 
-    steps: int
+    weight_steps: int
     warmup: int
     delay: int
     every: int
     alpha_lr: float
+    finalists: int = 0
+    final_steps: int = 0
+
+    @property
+    def steps(self) -> int:
+        """All of them."""
+        return self.weight_steps + self.finalists * self.final_steps
 
     def architecture_step(self, index: int) -> int | None:
         """The number of the architecture step that follows weight step `index`, or None."""
@@ -50,16 +59,16 @@ class Plan:
     @property
     def architecture_steps(self) -> int:
         """Architecture steps in the whole search."""
-        return max(0, (self.steps - self.delay) // self.every)
+        return max(0, (self.weight_steps - self.delay) // self.every)
 
     def describe(self) -> dict[str, Any]:
         """For the log and the checkpoints."""
-        return {**asdict(self), "architecture_steps": self.architecture_steps}
+        return {"steps": self.steps, **asdict(self), "architecture_steps": self.architecture_steps}
 
     @staticmethod
     def read(described: Mapping[str, Any]) -> Plan:
         """From its description."""
-        return Plan(**{name: described[name] for name in ("steps", "warmup", "delay", "every", "alpha_lr")})
+        return Plan(**{each.name: described[each.name] for each in fields(Plan)})
 
 
 def make_plan(
@@ -72,15 +81,18 @@ def make_plan(
     """The plan of `options`, shortened to its time budget where it has one and the steps were measured."""
     wanted = max(1.0, (options.warmup + options.epochs) * batches_an_epoch)
     warmup_share = options.warmup / max(1e-9, options.warmup + options.epochs)
-    steps = wanted
+    finals = options.finals or FromScratch(0, 0.0)
+    wanted_finals = max(1.0, finals.epochs * batches_an_epoch)
+    shortened = 1.0
     if options.budget_s is not None and weight_step_s > 0:
         searching = (1 - warmup_share) / gates.every
-        mean_s = weight_step_s + searching * architecture_step_s
-        affordable = options.budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) / mean_s
-        steps = min(wanted, affordable)
-    shortened = steps / wanted
+        wanted_s = wanted * (weight_step_s + searching * architecture_step_s)
+        wanted_s += finals.networks * wanted_finals * weight_step_s
+        shortened = min(1.0, options.budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) / wanted_s)
+    steps = wanted * shortened
     warmup = round(warmup_share * steps)
     delay = warmup + round(min(gates.delay * batches_an_epoch * shortened, (steps - warmup) / 4))
-    plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0)
+    final_steps = max(1, round(wanted_finals * shortened)) if finals.networks else 0
+    plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0, finals.networks, final_steps)
     rate = gates.lr or min(0.2, max(1e-3, TRAVEL / max(1, plan.architecture_steps)))
-    return Plan(plan.steps, plan.warmup, plan.delay, plan.every, rate)
+    return replace(plan, alpha_lr=rate)

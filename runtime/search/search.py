@@ -133,7 +133,8 @@ def _strategy(
     chosen = options.strategy
     if isinstance(judge, Dataset):
         judge.check_fits(problem.flat.graph.inputs[0].type.sizes, problem.flat.graph.type.sizes)
-        trainer = PathTrainer(build_supernet(problem.flat, options.seed), judge, options, progress, ranks)
+        supernet = build_supernet(problem.flat, options.seed, options.superkernels)
+        trainer = PathTrainer(supernet, judge, options, progress, ranks)
         if isinstance(chosen, Gradient | Reinforce):
             check_penalty(problem, options.penalty)
             kind: Any = GradientSearch if isinstance(chosen, Gradient) else ReinforceSearch

@@ -44,7 +44,7 @@ class PathTrainer:
         self.supernet.to(self.ranks.device)
         if self.ranks.size > 1:
             synchronise(self.supernet, self.ranks.total)
-        self.optimiser = Optimiser(self.options.optimiser, self.ranks)
+        self.optimiser = Optimiser(self.options.optimiser, self.ranks, self.supernet.superkernels)
         self.batches = self._series(self.data.train, "search weights", self.options.augmentation)
         self.validation = self._series(self.data.validation, "search architecture", Augmentation())
 
@@ -131,7 +131,8 @@ class PathTrainer:
     def drop(self, decision: int, pick: int) -> None:
         """Free a candidate's weights and momenta."""
         self.supernet.drop(decision, pick)
-        self.optimiser.keep(name for name, _ in self.supernet.named_parameters())
+        names = [name for name, _ in self.supernet.named_parameters()]
+        self.optimiser.keep(names, self.supernet.superkernels)
 
     def state(self) -> State:
         """Weights, statistics, momenta and sums."""

@@ -24,7 +24,8 @@ from runtime.events import EventLog
 from runtime.loop import seconds_a_step
 from runtime.search.adam import Adam
 from runtime.search.evaluators.supernet import PathTrainer
-from runtime.search.options import Found, SearchProgress
+from runtime.search.finals import Finals, finalists
+from runtime.search.options import Found, Phase, SearchProgress
 from runtime.search.penalty import CostTerm
 from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Plan, make_plan
 from runtime.search.problem import Problem
@@ -49,6 +50,7 @@ class GatedSearch(ABC):
         self.adam = Adam(self.alphas.alpha)
         self.schedule: Plan
         self.costs: CostTerm
+        self.finals: Finals
         for decision, pick in self._impossible():
             self._drop(decision, pick)
 
@@ -85,12 +87,21 @@ class GatedSearch(ABC):
         """Take over the plan."""
         self.schedule = Plan.read(plan)
         self.costs = CostTerm(self.problem, self.options.penalty, self.schedule.architecture_steps)
+        self.finals = Finals(
+            self.problem, self.trainer, self.schedule.final_steps, self.schedule.weight_steps
+        )
 
     def step(self, index: int, log: EventLog) -> None:
-        """One weight step, and the architecture step that is due after it."""
+        """One weight step, and the architecture step that is due after it; behind the last of these, the finals."""
+        if index < self.schedule.weight_steps:
+            self._search_step(index, log)
+        else:
+            self._final_step(index, log)
+
+    def _search_step(self, index: int, log: EventLog) -> None:
         plan, options = self.schedule, self.options
         warming = index < plan.warmup
-        lr = options.schedule.rate(options.optimiser.lr, index, plan.steps)
+        lr = options.schedule.rate(options.optimiser.lr, index, plan.weight_steps)
         self.trainer.weight_step(index, self._path(index), lr)
         number = plan.architecture_step(index)
         if number is not None:
@@ -99,12 +110,16 @@ class GatedSearch(ABC):
             self.costs.update(expected)
             self._log_architecture(number, index, {**found, "expected": expected}, log)
             self._prune(number, index, log)
-        self._report(index, "warm-up" if warming else "search", lr, log)
+        phase: Phase = "warm-up" if warming else "search"
+        self._report(index, phase)
+        if self.trainer.log_epoch(log, index, plan.weight_steps, phase, lr):
+            checksum = zlib.crc32(self.alphas.alpha.detach().numpy().tobytes())
+            self.trainer.ranks.check_same("the architecture's probabilities", checksum)
 
     def _path(self, index: int) -> Paths:
         if index < self.schedule.warmup:
             return self._random_path(index)
-        going = (index - self.schedule.warmup) / max(1, self.schedule.steps - self.schedule.warmup)
+        going = (index - self.schedule.warmup) / max(1, self.schedule.weight_steps - self.schedule.warmup)
         explore = self.settings.explore * (1 - going)
         draws = self.alphas.draws(stream(self.options.seed, "path", index), explore)
         return self.problem.path_under_caps(draws)
@@ -112,16 +127,25 @@ class GatedSearch(ABC):
     def _random_path(self, index: int) -> Paths:
         return self.problem.random_path(stream(self.options.seed, "warm-up path", index), self.alphas.alive)
 
-    def _report(self, index: int, phase: Any, lr: float, log: EventLog) -> None:
+    def _report(self, index: int, phase: Phase) -> None:
         trainer, plan = self.trainer, self.schedule
         if trainer.progress is not None:
             (loss, accuracy), entropy = trainer.means, self.alphas.entropy()
             trainer.progress(
                 SearchProgress(index + 1, plan.steps, phase, loss, accuracy, self.expected(), entropy)
             )
-        if trainer.log_epoch(log, index, plan.steps, phase, lr):
-            checksum = zlib.crc32(self.alphas.alpha.detach().numpy().tobytes())
-            trainer.ranks.check_same("the architecture's probabilities", checksum)
+
+    # The finals
+
+    def _final_step(self, index: int, log: EventLog) -> None:
+        number = index - self.schedule.weight_steps
+        if number == 0:
+            name, seed = f"finalist of {type(self.settings).__name__}", self.options.seed
+            self.finals.finalists = finalists(
+                self.problem, self.alphas, self._most_probable(), self.schedule.finalists, name, seed
+            )
+        self.finals.step(number, log)
+        self._report(index, "finals")
 
     # The architecture
 
@@ -200,10 +224,17 @@ class GatedSearch(ABC):
         return tuple(max(range(len(row)), key=row.__getitem__) for row in self.alphas.log_probabilities())
 
     def result(self) -> Found:
-        """The most probable network that holds all caps; on shared weights it is not worse than random ones."""
-        picks = self.problem.caps.best(self.alphas.log_probabilities(), self.alphas.alive)
-        found = self._judged(self.likeliest() if picks is None else picks)
+        """The best finalist; without finals the most probable network that holds all caps, which on shared weights
+        is not worse than random ones."""
+        if self.finals.scores:
+            picks, score = self.finals.winner()
+            return Found(picks, score, self.problem.costs(picks), not self.problem.caps.broken(picks))
+        found = self._judged(self._most_probable())
         return max([found, *self._rivals(found)], key=lambda each: each.score)
+
+    def _most_probable(self) -> Picks:
+        picks = self.problem.caps.best(self.alphas.log_probabilities(), self.alphas.alive)
+        return self.likeliest() if picks is None else picks
 
     def _rivals(self, found: Found) -> list[Found]:
         """The guard against collapse: random networks that are clearly better than the one found.
@@ -234,15 +265,17 @@ class GatedSearch(ABC):
     # What is saved
 
     def state(self) -> State:
-        """The trainer's state, alpha, its moments, what is alive, and the prices."""
-        shared = self.trainer.state()
+        """The trainer's state, alpha, its moments, what is alive, the prices, and the finals."""
+        shared, finals = self.trainer.state(), self.finals.state()
         own = {
             "alpha": self.alphas.alpha.detach(),
             "alpha_squares": self.adam.squares,
             "alpha_counts": self.adam.counts,
         }
         numbers = {"penalty": self.costs.state(), "alive": [list(row) for row in self.alphas.alive]}
-        return State({**shared.tensors, **own}, {**shared.numbers, **numbers})
+        return State(
+            {**shared.tensors, **own, **finals.tensors}, {**shared.numbers, **numbers, **finals.numbers}
+        )
 
     def restore(self, state: State) -> None:
         """Go back to a state that had no more paths than there are now."""
@@ -255,3 +288,4 @@ class GatedSearch(ABC):
         self.adam.squares = state.tensors["alpha_squares"].clone()
         self.adam.counts = state.tensors["alpha_counts"].clone()
         self.costs.restore(state.numbers["penalty"])
+        self.finals.restore(state)
