@@ -86,6 +86,8 @@ def check_options(options: SearchOptions, supernet: bool) -> None:
     if isinstance(options.strategy, Gradient) and not supernet:
         what = "the strategy `gradient` needs a supernet: there is no gradient of a score"
         raise SearchProblem(what, "use `reinforce`, `evolution` or `random` with this evaluator")
+    if options.superkernels and not supernet:
+        raise SearchProblem("superkernels are a supernet's", "leave out `superkernels`, or `evaluator`")
     if options.prune is not None and not gated:
         raise SearchProblem("pruning needs binary gates", "use `gradient` or `reinforce` with a supernet")
     if options.prune is not None and options.front:

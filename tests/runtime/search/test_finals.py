@@ -188,10 +188,11 @@ def test_a_budget_shortens_finals_alike() -> None:
     [
         (SearchOptions(Evolution(), finals=FINALS), True, "finals need binary gates"),
         (SearchOptions(Reinforce(), finals=FINALS), False, "finals need binary gates"),
+        (SearchOptions(Reinforce(), superkernels=True), False, "superkernels are a supernet's"),
         (SearchOptions(finals=FINALS, prune=Progressive()), True, "pruning leaves one network"),
         (SearchOptions(finals=FINALS, front=3), True, "finals leave one network, and no front"),
     ],
 )
-def test_what_does_not_go_with_finals_is_told(options: SearchOptions, supernet: bool, message: str) -> None:
+def test_what_does_not_go_together_is_told(options: SearchOptions, supernet: bool, message: str) -> None:
     with pytest.raises(SearchProblem, match=message):
         check_options(options, supernet)
