@@ -1,6 +1,6 @@
 """A search that is killed at random points, and goes on each time, against one that is left alone.
 
-    python benchmarks/kills.py --kills 25 --format json
+    python benchmarks/kills.py --kills 35 --format json
 
 Each strategy searches a small space on the digits of scikit-learn in a process of its own, which gets SIGKILL after a
 random time, again and again. In the end the network, the weights, the checkpoint's tensors and the event log (its
@@ -22,7 +22,7 @@ from typing import Any
 
 from compiler.frontend import space_of
 from compiler.passes.flatten import flatten
-from dsl.settings import CapSetting, Evolution, Gradient, Progressive, Random, Reinforce, Sgd
+from dsl.settings import CapSetting, Evolution, FromScratch, Gradient, Progressive, Random, Reinforce, Sgd
 from dsl.source import Source
 from runtime.checkpoint import load_checkpoint
 from runtime.data.load import DataSource, load
@@ -34,7 +34,14 @@ from runtime.train import read_weights
 
 TEXT = """
 block layer(out) {
-    residual { choose { a: conv(out, 3) -> bn | b: depthwise(5) -> bn -> conv(out, 1) -> bn | skip: zero } }
+    residual {
+        choose {
+            a: conv(out, 3) -> bn
+          | b: depthwise(5) -> bn -> conv(out, 1) -> bn
+          | c: depthwise(3) -> bn -> conv(out, 1) -> bn
+          | skip: zero
+        }
+    }
 }
 space killed {
     input [1, 8, 8]
@@ -45,7 +52,8 @@ space killed {
 FORMS: dict[str, dict[str, Any]] = {
     "recompute": {"strategy": Gradient(every=2)},
     "two_path": {"strategy": Gradient("two_path", every=2)},
-    "pruned": {"strategy": Gradient(every=2), "prune": Progressive()},
+    "pruned": {"strategy": Gradient(every=2), "prune": Progressive(), "superkernels": True},
+    "finals": {"strategy": Gradient(every=2), "finals": FromScratch(4, 1.0), "superkernels": True},
     "reinforce": {"strategy": Reinforce(samples=4, every=2)},
     "evolution": {"strategy": Evolution(population=8, generations=6)},
     "random": {"strategy": Random(samples=40)},
