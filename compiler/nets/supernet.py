@@ -127,9 +127,10 @@ class Supernet(GraphModule):
 
     @torch.no_grad()
     def load_path(self, paths: Paths, tensors: Mapping[str, Tensor]) -> None:
-        """Set weights and statistics along `paths`; `tensors` are keyed as the derived network's."""
-        for key, tensor in self._along(paths).items():
-            tensor.copy_(tensors[key])
+        """Set weights and statistics along `paths`; the derived network, whose they are, may lack what does nothing."""
+        along = self._along(paths)
+        for key, tensor in tensors.items():
+            along[key].copy_(tensor)
 
     def _along(self, paths: Paths) -> dict[str, Tensor]:
         tensors = self._fixed()

@@ -7,6 +7,7 @@ themselves make of networks says more of what many will (docs/decisions/0014).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -106,8 +107,18 @@ def finalists(
         return region.under(lambda: alphas.draw(generator), generator)
 
     for place in range(1, count):
-        draw = by_probability if place % 2 else region.fresh
-        drawn = (draw(stream(seed, f"{name} {place}", attempt)) for attempt in range(TRIES))
-        new = (picks for picks in drawn if picks not in found and not problem.caps.broken(picks))
-        found += [picks for picks in [next(new, None)] if picks is not None]
+        draws = (by_probability, region.fresh) if place % 2 else (region.fresh,)
+        new = (_new(problem, found, draw, f"{name} {place}", seed) for draw in draws)
+        found += [picks for picks in new if picks is not None][:1]
     return found
+
+
+def _new(
+    problem: Problem, found: list[Picks], draw: Callable[[torch.Generator], Picks], name: str, seed: int
+) -> Picks | None:
+    """A network under the caps that was not found yet; none where there seem to be no more."""
+    for attempt in range(TRIES):
+        picks = draw(stream(seed, name, attempt))
+        if picks not in found and not problem.caps.broken(picks):
+            return picks
+    return None

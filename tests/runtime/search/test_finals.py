@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from compiler.derive import derive  # noqa: E402
+from compiler.nets.architecture_parameters import ArchitectureParameters  # noqa: E402
 from compiler.nets.network import build_network  # noqa: E402
 from compiler.nets.supernet import Paths, build_supernet  # noqa: E402
 from compiler.path_decisions import choices_of  # noqa: E402
@@ -32,6 +33,7 @@ from runtime.loss import loss_of  # noqa: E402
 from runtime.optimiser import Optimiser  # noqa: E402
 from runtime.search.evaluators.supernet import PathTrainer  # noqa: E402
 from runtime.search.finals import Finals  # noqa: E402
+from runtime.search.finals import finalists as finalists_of  # noqa: E402
 from runtime.search.options import SearchOptions, SearchProblem, SearchProgress, check_options  # noqa: E402
 from runtime.search.plan import make_plan  # noqa: E402
 from runtime.search.problem import Problem, problem_of  # noqa: E402
@@ -171,6 +173,18 @@ def test_a_space_with_fewer_networks_than_finalists(digits: Dataset, tmp_path: P
         total *= size
     assert len(picks) == len(finalists(tmp_path)) <= total < 30
     assert found.picks in picks
+
+
+def test_a_decided_distribution_leaves_no_finalist_out() -> None:
+    alphas = ArchitectureParameters(problem().candidates, 0)
+    with torch.no_grad():
+        alphas.alpha.zero_()
+        for first in (0, 3, 5):
+            alphas.alpha[first] = 50.0
+    for count in (2, 4, 8):
+        found = finalists_of(problem(), alphas, (0, 0, 0), count, "finalist", 0)
+        assert len(set(found)) == count
+        assert found[0] == (0, 0, 0)
 
 
 def test_a_budget_shortens_finals_alike() -> None:
