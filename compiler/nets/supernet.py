@@ -53,31 +53,24 @@ class Supernet(GraphModule):
     @property
     def superkernels(self) -> dict[str, Superkernel]:
         """The superkernel of each parameter that is a part of one, by the parameter's key."""
-        return {key: each for each in self._superkernels() for key in each.parts}
+        return {key: each for each in map(_superkernel, self._together()) for key in each.parts}
 
-    def _superkernels(self) -> Iterator[Superkernel]:
+    def _together(self) -> Iterator[dict[str, nn.Parameter]]:
+        """The parameters that are parts of one superkernel, by their keys, for each superkernel."""
         for name, groups in self._alike.items():
             for labels in groups:
-                yield from self._of_group(self._mixed[name], labels)
-
-    def _of_group(self, mixed: MixedOp, labels: Sequence[str]) -> Iterator[Superkernel]:
-        """One for each parameter of the candidates of these labels that are left."""
-        parameters = [
-            [(f"{mixed.name}.{label}.{key}", tensor) for key, tensor in _in_order(path)]
-            for label, path in mixed.left()
-            if label in labels
-        ]
-        for same in zip(*parameters, strict=True):
-            yield Superkernel({key: tuple(tensor.shape) for key, tensor in same})
+                parameters = [
+                    [(f"{name}.{label}.{key}", tensor) for key, tensor in _in_order(path)]
+                    for label, path in self._mixed[name].left()
+                    if label in labels
+                ]
+                yield from map(dict, zip(*parameters, strict=True))
 
     @torch.no_grad()
     def _join(self) -> None:
         """Let the parameters of each superkernel be parts of one tensor; the values of the largest count."""
-        parameters = dict(self.named_parameters())
-        for superkernel in self._superkernels():
-            own = {key: parameters[key] for key in superkernel.parts}
-            like = next(iter(own.values()))
-            for key, part in superkernel.joined(own, like).items():
+        for own in self._together():
+            for key, part in _superkernel(own).joined(own, next(iter(own.values()))).items():
                 own[key].data = part
 
     @property
@@ -157,6 +150,10 @@ def _in_order(path: Path) -> Iterator[tuple[str, nn.Parameter]]:
     for step in path.steps:
         for key, tensor in step.module.named_parameters():
             yield f"{step.name}.{key}", tensor
+
+
+def _superkernel(parameters: Mapping[str, nn.Parameter]) -> Superkernel:
+    return Superkernel({key: tuple(tensor.shape) for key, tensor in parameters.items()})
 
 
 def _alike(node: Node) -> list[list[str]]:

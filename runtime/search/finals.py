@@ -107,13 +107,15 @@ def finalists(
         return region.under(lambda: alphas.draw(generator), generator)
 
     for place in range(1, count):
-        draws = (by_probability, region.fresh) if place % 2 else (region.fresh,)
-        new = (_new(problem, found, draw, f"{name} {place}", seed) for draw in draws)
-        found += [picks for picks in new if picks is not None][:1]
+        for draw in (by_probability, region.fresh) if place % 2 else (region.fresh,):
+            picks = _another(problem, found, draw, f"{name} {place}", seed)
+            if picks is not None:
+                found.append(picks)
+                break
     return found
 
 
-def _new(
+def _another(
     problem: Problem, found: list[Picks], draw: Callable[[torch.Generator], Picks], name: str, seed: int
 ) -> Picks | None:
     """A network under the caps that was not found yet; none where there seem to be no more."""

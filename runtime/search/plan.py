@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
-from dsl.settings import FromScratch
 from runtime.search.options import SearchOptions
 
 
@@ -81,18 +80,18 @@ def make_plan(
     """The plan of `options`, shortened to its time budget where it has one and the steps were measured."""
     wanted = max(1.0, (options.warmup + options.epochs) * batches_an_epoch)
     warmup_share = options.warmup / max(1e-9, options.warmup + options.epochs)
-    finals = options.finals or FromScratch(0, 0.0)
-    wanted_finals = max(1.0, finals.epochs * batches_an_epoch)
+    finalists = options.finals.networks if options.finals else 0
+    wanted_finals = max(1.0, options.finals.epochs * batches_an_epoch) if options.finals else 0.0
     shortened = 1.0
     if options.budget_s is not None and weight_step_s > 0:
         searching = (1 - warmup_share) / gates.every
         wanted_s = wanted * (weight_step_s + searching * architecture_step_s)
-        wanted_s += finals.networks * wanted_finals * weight_step_s
+        wanted_s += finalists * wanted_finals * weight_step_s
         shortened = min(1.0, options.budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) / wanted_s)
     steps = wanted * shortened
     warmup = round(warmup_share * steps)
     delay = warmup + round(min(gates.delay * batches_an_epoch * shortened, (steps - warmup) / 4))
-    final_steps = max(1, round(wanted_finals * shortened)) if finals.networks else 0
-    plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0, finals.networks, final_steps)
+    final_steps = max(1, round(wanted_finals * shortened)) if finalists else 0
+    plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0, finalists, final_steps)
     rate = gates.lr or min(0.2, max(1e-3, TRAVEL / max(1, plan.architecture_steps)))
     return replace(plan, alpha_lr=rate)

@@ -16,7 +16,7 @@ from runtime.events import EventLog
 from runtime.loop import seconds_a_step
 from runtime.search.evaluators.evaluator import Evaluator
 from runtime.search.evaluators.supernet import PathTrainer
-from runtime.search.options import Found, SearchOptions, SearchProgress
+from runtime.search.options import Found, Phase, SearchOptions, SearchProgress
 from runtime.search.plan import CALIBRATION_SHARE, FINISH_SHARE
 from runtime.search.problem import Problem
 from runtime.search.samplers.sampler import Judged, Sampler
@@ -133,7 +133,7 @@ class SampledSearch:
         capped = [cap.name for cap in self.problem.caps.caps if cap.relation == "<="]
         return list(dict.fromkeys(capped)) or [self.problem.objective]
 
-    def _report(self, index: int, phase: Any, loss: float, accuracy: float) -> None:
+    def _report(self, index: int, phase: Phase, loss: float, accuracy: float) -> None:
         if self.progress is not None:
             costs = {} if self.best is None else self.best.costs
             self.progress(SearchProgress(index + 1, self.steps, phase, loss, accuracy, costs, 1.0))
