@@ -24,15 +24,19 @@ class Optimiser:
 
     Weights, the scales and shifts of norms, and biases each have a decay of their own. `momenta` (Adam's means),
     `squares` (Adam's) and `counts` of updates are made on first use. Those of tensors that are parts of a superkernel
-    are parts of one tensor alike, and have one count.
+    are parts of one tensor alike, and have one count: what the first updates passed over has its moments corrected by
+    less than its own updates ask for, and Adam begins there with steps up to `(1 - beta1) / sqrt(1 - beta2)` as long.
     """
 
     options: Optimizer
     ranks: Ranks = ALONE
-    superkernels: Mapping[str, Superkernel] = field(default_factory=dict)
+    superkernels: tuple[Superkernel, ...] = ()
     momenta: dict[str, Tensor] = field(default_factory=dict)
     squares: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._share(self.superkernels)
 
     def descend(self, loss: Tensor, parameters: Mapping[str, nn.Parameter], lr: float) -> None:
         """One update of `parameters` down the gradient of `loss`, its mean over all processes; those that it does not
@@ -75,20 +79,25 @@ class Optimiser:
         self._join()
         self.counts = {name: int(count) for name, count in under("counts/", tensors).items()}
 
-    def keep(self, names: Iterable[str], superkernels: Mapping[str, Superkernel]) -> None:
+    def keep(self, names: Iterable[str], superkernels: tuple[Superkernel, ...]) -> None:
         """Free what belongs to tensors of other names: these are no longer there, and `superkernels` is what is."""
         there = set(names)
         for own in (self.momenta, self.squares, self.counts):
             for name in [name for name in own if name not in there]:
                 del own[name]
+        self._share(superkernels)
+
+    def _share(self, superkernels: tuple[Superkernel, ...]) -> None:
         self.superkernels = superkernels
+        self._superkernel = {key: each for each in superkernels for key in each.parts}
         self._join()
 
     def _join(self) -> None:
         for own in (self.momenta, self.squares):
-            for name, superkernel in self.superkernels.items():
-                if name in own and name == next(iter(superkernel.parts)):
-                    own |= superkernel.joined({key: own[key] for key in superkernel.parts}, own[name])
+            for superkernel in self.superkernels:
+                parts = {key: own[key] for key in superkernel.parts if key in own}
+                if parts:
+                    own |= superkernel.joined(parts, next(iter(parts.values())))
 
     def forget(self) -> None:
         """Start over."""
@@ -155,12 +164,12 @@ class Optimiser:
         )
 
     def _together(self, name: str) -> Iterable[str]:
-        return self.superkernels[name].parts if name in self.superkernels else (name,)
+        return self._superkernel[name].parts if name in self._superkernel else (name,)
 
     def _kept(self, tensors: dict[str, Tensor], names: Sequence[str], like: Sequence[Tensor]) -> list[Tensor]:
         for name, tensor in zip(names, like, strict=True):
-            if name not in tensors and name in self.superkernels:
-                tensors |= self.superkernels[name].joined({}, tensor)
+            if name not in tensors and name in self._superkernel:
+                tensors |= self._superkernel[name].joined({}, tensor)
         return _kept(tensors, names, like)
 
 

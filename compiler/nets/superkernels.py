@@ -16,7 +16,7 @@ from torch import Tensor
 
 from compiler.ir.graph import Graph, Node
 
-_SIZES = ("kernel", "out", "padding")
+_SIZES = ("kernel", "kernel_width", "out", "padding", "padding_width")
 """Attributes in which candidates with one superkernel may differ."""
 _REORDERS = ("concat", "channel_shuffle", "slice", "flatten", "image", "attention")
 """Behind these the channels of a narrow candidate are not the first ones of a wide candidate."""
@@ -31,15 +31,15 @@ class Superkernel:
     def joined(self, values: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
         """A part for each key, all of them views of one tensor with `like`'s type and device.
 
-        It holds the values given, those of the larger parts where two overlap, and 0 elsewhere. Of four dimensions
-        it is laid out channels-last.
+        It holds the values given, those of the larger parts where two overlap, and 0 elsewhere, whatever order they
+        are given in. Of four dimensions it is laid out channels-last.
         """
         whole = like.new_zeros([max(sizes) for sizes in zip(*self.parts.values(), strict=True)])
         if whole.dim() == 4:
             whole = whole.to(memory_format=torch.channels_last)
         parts = {key: _part(whole, shape) for key, shape in self.parts.items()}
         with torch.no_grad():
-            for key in sorted(values, key=lambda key: values[key].numel()):
+            for key in sorted(values, key=lambda key: (values[key].numel(), key)):
                 parts[key].copy_(values[key])
         return parts
 

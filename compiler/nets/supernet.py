@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -28,7 +28,8 @@ class Supernet(GraphModule):
 
     Tensors of fixed nodes are keyed as in a network; those of a candidate have the mixed node's name and the
     candidate's label in front, since candidates may contain nodes of the same name. With `superkernels` those of
-    candidates that are alike but for their sizes are views of one tensor.
+    candidates that are alike but for their sizes are views of one tensor from the first `to` on, which joins what the
+    parts were initialised with; a copy by `copy.deepcopy` is to be joined by `to` again.
     """
 
     def __init__(self, space: SpaceGraph, superkernels: bool = False) -> None:
@@ -42,23 +43,22 @@ class Supernet(GraphModule):
         for decision in self.decisions:
             for member in decision.members:
                 self._mixed[member].decision = decision.name
-        self._join()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Supernet:
         """Of `to` and the like: what they make of each part for itself is joined again."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._join()
+        self._join(self._alike)
         return self
 
     @property
-    def superkernels(self) -> dict[str, Superkernel]:
-        """The superkernel of each parameter that is a part of one, by the parameter's key."""
-        return {key: each for each in map(_superkernel, self._together()) for key in each.parts}
+    def superkernels(self) -> tuple[Superkernel, ...]:
+        """All of them; each parameter is a part of one at most."""
+        return tuple(map(_superkernel, self._together(self._alike)))
 
-    def _together(self) -> Iterator[dict[str, nn.Parameter]]:
-        """The parameters that are parts of one superkernel, by their keys, for each superkernel."""
-        for name, groups in self._alike.items():
-            for labels in groups:
+    def _together(self, names: Iterable[str]) -> Iterator[dict[str, nn.Parameter]]:
+        """The parameters that are parts of one superkernel, by their keys, for each superkernel of the mixed nodes."""
+        for name in names:
+            for labels in self._alike.get(name, ()):
                 parameters = [
                     [(f"{name}.{label}.{key}", tensor) for key, tensor in _in_order(path)]
                     for label, path in self._mixed[name].left()
@@ -67,9 +67,9 @@ class Supernet(GraphModule):
                 yield from map(dict, zip(*parameters, strict=True))
 
     @torch.no_grad()
-    def _join(self) -> None:
+    def _join(self, names: Iterable[str]) -> None:
         """Let the parameters of each superkernel be parts of one tensor; the values of the largest count."""
-        for own in self._together():
+        for own in self._together(names):
             for key, part in _superkernel(own).joined(own, next(iter(own.values()))).items():
                 own[key].data = part
 
@@ -107,9 +107,10 @@ class Supernet(GraphModule):
 
     def drop(self, decision: int, pick: int) -> None:
         """Free the weights of a candidate that is not to be run again: of a superkernel what no other needs."""
-        for member in self.decisions[decision].members:
+        members = self.decisions[decision].members
+        for member in members:
             self._mixed[member].drop(pick)
-        self._join()
+        self._join(members)
 
     def network_tensors(self, paths: Paths) -> dict[str, Tensor]:
         """Copies of weights and statistics along `paths`, keyed as the derived network's."""
@@ -170,4 +171,5 @@ def build_supernet(space: SpaceGraph, seed: int = 0, superkernels: bool = False)
     supernet = Supernet(space, superkernels)
     initialise(supernet, seed)
     begin_as_skips(supernet, space.graph)
+    # Superkernels are joined here, after all parts have their first values, which then depend on no order.
     return supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

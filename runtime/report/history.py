@@ -19,7 +19,8 @@ _Event = Mapping[str, Any]
 def history_of(events: Iterable[_Event]) -> History:
     """The parts of a log; one that it has no event of is empty.
 
-    The points are what sampled paths scored on validation images, else the epochs of the weights.
+    The points are what sampled paths scored on validation images, else the epochs of the weights. Evaluations are of
+    finalists, too, but for those that were given up.
     """
     by_kind: dict[str, list[_Event]] = {}
     for event in events:
@@ -32,7 +33,9 @@ def history_of(events: Iterable[_Event]) -> History:
         ),
         pruned=tuple(Pruned(**{name: each[name] for name in _PRUNED}) for each in by_kind.get("pruned", [])),
         evaluations=tuple(
-            _judged(each, "accuracy") for each in by_kind.get("evaluation") or by_kind.get("finalist", [])
+            _judged(each, "accuracy")
+            for each in by_kind.get("evaluation") or by_kind.get("finalist", [])
+            if each["accuracy"] is not None
         ),
         front=tuple(_judged(each, "score") for each in fronts[-1]["networks"]) if fronts else (),
         found=_judged(results[-1], "accuracy") if results else None,

@@ -1,4 +1,4 @@
-"""Finals: the likeliest networks are trained for a short time, each from new weights, and the best is the result.
+"""Finals: some networks are trained for a short time, each from new weights, and the best of them is the result.
 
 Weights that are shared tell the networks of a space apart badly (Yu et al., "Evaluating the search phase of neural
 architecture search", ICLR 2020): a candidate is used to whatever paths led to it and away from it. What few epochs by
@@ -21,7 +21,8 @@ from compiler.path_costs import Picks
 from compiler.path_decisions import choices_of
 from runtime.checkpoint import State, under
 from runtime.events import EventLog
-from runtime.search.evaluators.supernet import PathTrainer
+from runtime.search.evaluators.supernet import Diverged, PathTrainer
+from runtime.search.options import SearchProblem
 from runtime.search.problem import Problem
 
 TRIES = 50
@@ -30,76 +31,115 @@ TRIES = 50
 
 class Finals:
     """`steps` steps of each finalist, in the place of its path in the supernet; all of them see the same images, from
-    batch `begin` on, the number of the steps before."""
+    batch `begin` on, the number of the steps before.
+
+    `scores` are accuracies on the validation split, None of a finalist whose loss became infinite. Behind the last
+    finalist the supernet has the winner's weights along its path.
+    """
 
     def __init__(self, problem: Problem, trainer: PathTrainer, steps: int, begin: int) -> None:
         self.problem, self.trainer, self.steps, self.begin = problem, trainer, steps, begin
         self.finalists: list[Picks] = []
-        self.scores: list[float] = []
+        self.scores: list[float | None] = []
         self.shared: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
 
     def step(self, number: int, log: EventLog) -> None:
-        """Step `number` of all; where there were fewer networks than asked for, the last steps do nothing."""
+        """Step `number` of all. Nothing is done in those that are left of a finalist that was given up, and where
+        there were fewer networks than asked for.
+
+        Raises:
+            SearchProblem: the loss of every finalist became infinite.
+        """
         place, done = divmod(number, self.steps)
-        if place >= len(self.finalists):
+        if place != len(self.scores) or place >= len(self.finalists):
             return
         picks, trainer = self.finalists[place], self.trainer
         if done == 0:
-            self.shared = trainer.supernet.network_tensors(picks)
-            trainer.supernet.load_path(picks, self._new(picks))
-            trainer.optimiser.forget()
-            trainer.sums = [0.0, 0.0, 0.0]
+            self._begin(picks)
         lr = trainer.options.schedule.rate(trainer.options.optimiser.lr, done, self.steps)
-        trainer.weight_step(self.begin + done, picks, lr)
-        if done + 1 == self.steps:
-            self._judge(picks, self.begin + number + 1, log)
+        try:
+            trainer.weight_step(self.begin + done, picks, lr)
+        except Diverged:
+            self._end(picks, None, self.begin + number + 1, log)
+        else:
+            if done + 1 == self.steps:
+                self._end(picks, trainer.judge(picks).accuracy, self.begin + number + 1, log)
 
-    def _new(self, picks: Picks) -> dict[str, Tensor]:
+    def _begin(self, picks: Picks) -> None:
+        trainer = self.trainer
         network = derive(self.problem.flat, choices_of(self.problem.decisions, picks))
-        return build_network(network, self.trainer.options.seed).state_dict()
+        self.shared = trainer.supernet.network_tensors(picks)
+        trainer.supernet.load_path(picks, build_network(network, trainer.options.seed).state_dict())
+        trainer.optimiser.forget()
+        trainer.sums = [0.0, 0.0, 0.0]
 
-    def _judge(self, picks: Picks, step: int, log: EventLog) -> None:
-        loss, _ = self.trainer.means
-        self.scores.append(self.trainer.judge(picks).accuracy)
-        self.trainer.supernet.load_path(picks, self.shared)
+    def _end(self, picks: Picks, score: float | None, step: int, log: EventLog) -> None:
+        supernet, before = self.trainer.supernet, self.winner()
+        if score is not None and (before is None or score > before[1]):
+            self.best = supernet.network_tensors(picks)
+        self.scores.append(score)
+        supernet.load_path(picks, self.shared)
         self.shared = {}
+        winner = self.winner()
         log.append(
             "finalist",
             step=step,
             picks=list(picks),
-            loss=loss,
-            accuracy=self.scores[-1],
+            loss=None if score is None else self.trainer.means[0],
+            accuracy=score,
             costs=self.problem.costs(picks),
-            best=max(self.scores),
+            best=None if winner is None else winner[1],
         )
+        if len(self.scores) == len(self.finalists):
+            self._conclude(winner)
 
-    def winner(self) -> tuple[Picks, float]:
-        """The finalist of the greatest score, the first of several, and its score."""
-        score = max(self.scores)
-        return self.finalists[self.scores.index(score)], score
+    def _conclude(self, winner: tuple[Picks, float] | None) -> None:
+        if winner is None:
+            rate = self.trainer.options.optimiser.lr
+            raise SearchProblem(
+                "the loss of every finalist became infinite", f"lower the learning rate ({rate:g})"
+            )
+        self.trainer.supernet.load_path(winner[0], self.best)
+        self.best = {}
+
+    def winner(self) -> tuple[Picks, float] | None:
+        """Of the finalists that were judged the one of the greatest score, the first of several, and its score."""
+        judged = [
+            (picks, score)
+            for picks, score in zip(self.finalists, self.scores, strict=False)
+            if score is not None
+        ]
+        return max(judged, key=lambda each: each[1], default=None)
 
     def state(self) -> State:
-        """The finalists, their scores, and the shared weights in whose place one is trained."""
+        """The finalists, their scores, the shared weights in whose place one is trained, and the best one's."""
         numbers: dict[str, Any] = {
             "finalists": [list(each) for each in self.finalists],
             "scores": self.scores,
         }
-        return State({f"finals/{key}": tensor for key, tensor in self.shared.items()}, numbers)
+        kept = {"shared": self.shared, "best": self.best}
+        tensors = {f"{name}/{key}": tensor for name, own in kept.items() for key, tensor in own.items()}
+        return State({f"finals/{key}": tensor for key, tensor in tensors.items()}, numbers)
 
     def restore(self, state: State) -> None:
         """Go back to a state."""
         self.finalists = [tuple(picks) for picks in state.numbers["finalists"]]
         self.scores = list(state.numbers["scores"])
-        self.shared = {key: tensor.clone() for key, tensor in under("finals/", state.tensors).items()}
+        self.shared, self.best = (
+            {key: tensor.clone() for key, tensor in under(f"finals/{name}/", state.tensors).items()}
+            for name in ("shared", "best")
+        )
 
 
 def finalists(
     problem: Problem, alphas: ArchitectureParameters, most_probable: Picks, count: int, name: str, seed: int
 ) -> list[Picks]:
-    """Up to `count` different networks: the most probable one, draws by the probabilities and as many uniform ones.
+    """Up to `count` different networks: the most probable one, then by turns one drawn by the probabilities and a
+    uniform one.
 
-    All draws hold the caps; `name` is that of their streams. What a collapsed distribution has left out has its chance
-    by the uniform ones.
+    All draws hold the caps; `name` is that of their streams, another for each strategy, so that two of them do not try
+    the same networks. What a collapsed distribution has left out has its chance by the uniform ones.
     """
     found, region = [most_probable], problem.region
 

@@ -51,10 +51,10 @@ class InfeasibleCap(SearchProblem):
 class SearchOptions:
     """A search. Epochs are passes over the training split; `warmup` epochs of random paths come before `epochs`.
 
-    With `finals` the best of some finalists is the result.
-    With `superkernels` candidates of a decision share weights, as far as they differ in sizes alone.
-    With `budget_s` both are shortened alike until the search fits into it. `front` is how many networks along the
-    front of score and cost are wanted besides the result.
+    With `finals` the best of some finalists is the result. With `superkernels` candidates of a decision share weights,
+    as far as they differ in sizes alone. With `budget_s` epochs, warm-up and the finals' epochs are shortened alike
+    until the search fits into it. `front` is how many networks along the front of score and cost are wanted besides
+    the result.
     """
 
     strategy: Strategy = field(default_factory=Gradient)
@@ -131,7 +131,8 @@ class SearchResult:
     `choices` are the architecture's, by decision path. `probabilities` are by decision and label. `expected` is
     the mean over the distribution that the search ended with, `argmax` the costs of each decision's most probable
     candidate, `best` the network returned. `validation` is its score on the validation split, with the weights that it
-    has in the supernet (`parameters`, a start for its training); both None where another evaluator judged.
+    has in the supernet, after finals its own (`parameters`, a start for its training); both None where another
+    evaluator judged.
     """
 
     choices: Mapping[str, Literal]

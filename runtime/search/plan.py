@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
-from runtime.search.options import SearchOptions
+from runtime.search.options import SearchOptions, SearchProblem
 
 
 class GateSettings(Protocol):
@@ -70,24 +70,33 @@ class Plan:
         return Plan(**{each.name: described[each.name] for each in fields(Plan)})
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Seconds that a step takes of each kind, and the evaluation of a finalist (0 where there are none)."""
+
+    weight_step_s: float
+    architecture_step_s: float
+    evaluation_s: float = 0.0
+
+
 def make_plan(
-    options: SearchOptions,
-    gates: GateSettings,
-    batches_an_epoch: int,
-    weight_step_s: float = 0.0,
-    architecture_step_s: float = 0.0,
+    options: SearchOptions, gates: GateSettings, batches_an_epoch: int, measured: Measured | None = None
 ) -> Plan:
-    """The plan of `options`, shortened to its time budget where it has one and the steps were measured."""
+    """The plan of `options`, shortened to its time budget where it has one and the steps were measured.
+
+    Raises:
+        SearchProblem: the budget does not suffice to judge the finalists.
+    """
     wanted = max(1.0, (options.warmup + options.epochs) * batches_an_epoch)
     warmup_share = options.warmup / max(1e-9, options.warmup + options.epochs)
     finalists = options.finals.networks if options.finals else 0
     wanted_finals = max(1.0, options.finals.epochs * batches_an_epoch) if options.finals else 0.0
     shortened = 1.0
-    if options.budget_s is not None and weight_step_s > 0:
+    if options.budget_s is not None and measured is not None:
         searching = (1 - warmup_share) / gates.every
-        wanted_s = wanted * (weight_step_s + searching * architecture_step_s)
-        wanted_s += finalists * wanted_finals * weight_step_s
-        shortened = min(1.0, options.budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) / wanted_s)
+        wanted_s = wanted * (measured.weight_step_s + searching * measured.architecture_step_s)
+        wanted_s += finalists * wanted_finals * measured.weight_step_s
+        shortened = min(1.0, _for_steps(options.budget_s, finalists, measured) / wanted_s)
     steps = wanted * shortened
     warmup = round(warmup_share * steps)
     delay = warmup + round(min(gates.delay * batches_an_epoch * shortened, (steps - warmup) / 4))
@@ -95,3 +104,13 @@ def make_plan(
     plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0, finalists, final_steps)
     rate = gates.lr or min(0.2, max(1e-3, TRAVEL / max(1, plan.architecture_steps)))
     return replace(plan, alpha_lr=rate)
+
+
+def _for_steps(budget_s: float, finalists: int, measured: Measured) -> float:
+    """What is left of a budget for steps."""
+    judging_s = finalists * measured.evaluation_s
+    left_s = budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) - judging_s
+    if left_s <= 0:
+        what = f"judging {finalists} finalists takes {judging_s:.3g} s of a budget of {budget_s:g} s"
+        raise SearchProblem(what, "raise the `budget`, or have fewer networks in the `finals`")
+    return left_s

@@ -16,7 +16,7 @@ from compiler.path_decisions import LatencyCosts, PathDecision, path_decisions
 from compiler.peak_memory import PeakMemory
 from dsl.settings import CapSetting
 from runtime.search.options import InfeasibleCap, SearchProblem
-from runtime.search.samplers.sampler import Region
+from runtime.search.samplers.sampler import Region, least_excess
 
 TRIES = 10
 """Draws until a path holds the caps."""
@@ -83,11 +83,7 @@ class Problem:
 
         Networks that may not be found need no training, and those under a cap take less time.
         """
-        drawn: list[tuple[float, Picks]] = []
-        while len(drawn) < TRIES and not (drawn and drawn[-1][0] == 0):
-            picks = draw()
-            drawn.append((self.caps_on_sums.excess(picks), picks))
-        return min(drawn)[1]
+        return least_excess(draw, self.caps_on_sums.excess, TRIES)[1]
 
     @cached_property
     def caps_on_sums(self) -> Caps:

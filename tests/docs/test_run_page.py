@@ -42,7 +42,16 @@ def test_the_report_reads_the_events_it_names() -> None:
         history.found,
     )
     assert all(parts)
-    assert named == {"architecture", "epoch", "probabilities", "pruned", "evaluation", "front", "result"}
+    assert named == {
+        "architecture",
+        "epoch",
+        "probabilities",
+        "pruned",
+        "evaluation",
+        "finalist",
+        "front",
+        "result",
+    }
 
 
 def test_its_command_for_tensorboard_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from compiler.nets.network import build_network
 from compiler.nets.supernet import build_supernet
-from dsl.settings import Adam, CapSetting, Gradient, Reinforce, Sgd
+from dsl.settings import Adam, CapSetting, FromScratch, Gradient, Reinforce, Sgd
 from runtime.checkpoint import load_checkpoint
 from runtime.data.batches import Augmentation, Batches
 from runtime.data.dataset import Dataset, Preprocessing
@@ -38,6 +38,8 @@ AUGMENTATION = Augmentation(crop=1, colour=0.2, cutout=2, mixup=0.2)
 SEARCH = SearchOptions(
     epochs=0.8, warmup=0.4, batch=65, seed=1, recalibration_batches=2, augmentation=AUGMENTATION
 )
+FINALS = replace(SEARCH, epochs=0.4, warmup=0.2, superkernels=True, finals=FromScratch(2, 0.3))
+"""Ten steps of a supernet with superkernels, and five of each of two finalists."""
 TRAIN = TrainOptions(batch=65, augmentation=AUGMENTATION, ema=0.9)
 
 
@@ -53,11 +55,21 @@ def digits(wide: bool = True) -> Dataset:
     return replace(data, preprocessing=Wide(*astuple(data.preprocessing))) if wide else data
 
 
-def searched(folder: Path, ranks: Ranks, strategy: Gradient | Reinforce, wide: bool = True) -> None:
+def searched(
+    folder: Path,
+    ranks: Ranks,
+    strategy: Gradient | Reinforce,
+    wide: bool = True,
+    options: SearchOptions = SEARCH,
+) -> None:
     """20 steps of a search; its last checkpoint is the result."""
-    supernet = with_whole_branches(build_supernet(tiny_space(), SEARCH.seed))
+    supernet = with_whole_branches(build_supernet(tiny_space(), options.seed, options.superkernels))
     trainer = PathTrainer(
-        supernet.double() if wide else supernet, digits(wide), replace(SEARCH, strategy=strategy), None, ranks
+        supernet.double() if wide else supernet,
+        digits(wide),
+        replace(options, strategy=strategy),
+        None,
+        ranks,
     )
     kind: Any = GradientSearch if isinstance(strategy, Gradient) else ReinforceSearch
     problem = problem_of(tiny_space(), {}, [CapSetting("params", "<=", 1e4, None)], "host")
@@ -96,6 +108,7 @@ CASES: dict[str, Callable[[Path, Ranks], None]] = {
     "two_path": lambda folder, ranks: searched(folder, ranks, Gradient(every=2, update="two_path")),
     "recompute": lambda folder, ranks: searched(folder, ranks, Gradient(every=2, update="recompute")),
     "reinforce": lambda folder, ranks: searched(folder, ranks, Reinforce(every=3, samples=3)),
+    "finals": lambda folder, ranks: searched(folder, ranks, Gradient(every=2), options=FINALS),
     "sgd": lambda folder, ranks: trained(folder, ranks, replace(TRAIN, optimiser=Sgd(lr=0.1))),
     "adam": lambda folder, ranks: trained(
         folder, ranks, replace(TRAIN, optimiser=Adam(0.01), schedule=Schedule("constant"))

@@ -26,6 +26,13 @@ from runtime.ranks import ALONE, Ranks
 from runtime.search.options import SearchOptions, SearchProblem, SearchProgress
 
 
+class Diverged(SearchProblem):
+    """A loss that is infinite, or no number."""
+
+    def __init__(self, loss: float, step: int, lr: float) -> None:
+        super().__init__(f"the loss is {loss} at step {step}", f"lower the learning rate ({lr:g})")
+
+
 @dataclass
 class PathTrainer:
     """A supernet, the data it learns from, and the sums that an epoch's line in the log needs.
@@ -53,7 +60,11 @@ class PathTrainer:
         return Batches(split, preprocessing, options.batch, options.seed, name, augmentation, self.ranks)
 
     def weight_step(self, index: int, paths: Paths, lr: float) -> None:
-        """One step of the weights along `paths`: no other tensor is read, changed or exchanged."""
+        """One step of the weights along `paths`: no other tensor is read, changed or exchanged.
+
+        Raises:
+            Diverged: the loss is no longer finite.
+        """
         torch.manual_seed(seed_of(self.options.seed, self.ranks.stream("search dropout"), index))
         images, targets = self.batches[index]
         with self.ranks.autocast():
@@ -64,7 +75,7 @@ class PathTrainer:
         own = float(loss.detach()) / self.ranks.size
         value, right = self.ranks.totals(own, right_answers(logits, targets))
         if not math.isfinite(value):
-            raise SearchProblem(f"the loss is {value} at step {index}", f"lower the learning rate ({lr:g})")
+            raise Diverged(value, index, lr)
         self.sums = [a + b for a, b in zip(self.sums, (value, right / self.batches.size, 1), strict=True)]
 
     @property

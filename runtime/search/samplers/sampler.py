@@ -78,9 +78,17 @@ class Region:
         return self.under(lambda: draw_uniform(self.candidates, generator), generator)
 
     def under(self, draw: Callable[[], Picks], generator: torch.Generator) -> Picks:
-        """The first of `TRIES` draws that is under the caps; else the fallback."""
-        for _ in range(TRIES):
-            picks = draw()
-            if self.excess(picks) <= 0:
-                return picks
-        return picks if self.fallback is None else self.fallback(generator)
+        """The first of `TRIES` draws that is under the caps; else the fallback, or the nearest to them."""
+        excess, picks = least_excess(draw, self.excess, TRIES)
+        return picks if excess <= 0 or self.fallback is None else self.fallback(generator)
+
+
+def least_excess(
+    draw: Callable[[], Picks], excess: Callable[[Picks], float], tries: int
+) -> tuple[float, Picks]:
+    """The first of up to `tries` draws that breaks no cap, else the one that breaks them least; and by how much."""
+    drawn: list[tuple[float, Picks]] = []
+    while len(drawn) < tries and not (drawn and drawn[-1][0] <= 0):
+        picks = draw()
+        drawn.append((excess(picks), picks))
+    return min(drawn)

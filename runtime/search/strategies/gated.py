@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from runtime.search.evaluators.supernet import PathTrainer
 from runtime.search.finals import Finals, finalists
 from runtime.search.options import Found, Phase, SearchProgress
 from runtime.search.penalty import CostTerm
-from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Plan, make_plan
+from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Measured, Plan, make_plan
 from runtime.search.problem import Problem
 from runtime.search.pruning import to_drop
 from runtime.search.strategies.front import along_the_front
@@ -67,21 +68,34 @@ class GatedSearch(ABC):
     # The stage
 
     def plan(self) -> dict[str, Any]:
-        """Without a budget, from the epochs; with one, from measured steps, whose traces are undone."""
-        an_epoch = self.trainer.batches.an_epoch
-        if self.options.budget_s is None:
+        """Without a budget, from the epochs; with one, from measured steps, whose traces are undone.
+
+        Raises:
+            SearchProblem: the budget does not suffice to judge the finalists.
+        """
+        an_epoch, budget_s = self.trainer.batches.an_epoch, self.options.budget_s
+        if budget_s is None:
             return make_plan(self.options, self.settings, an_epoch).describe()
-        before, limit = self.trainer.copied(), self.options.budget_s * CALIBRATION_SHARE / 2
-        weight_s = seconds_a_step(
-            lambda index: self.trainer.weight_step(index, self._random_path(index), 1e-4),
-            limit,
-            ranks=self.trainer.ranks,
+        measured = self._measured(budget_s * CALIBRATION_SHARE)
+        plan = make_plan(self.options, self.settings, an_epoch, measured)
+        return {**plan.describe(), **asdict(measured)}
+
+    def _measured(self, limit_s: float) -> Measured:
+        trainer, finals = self.trainer, self.options.finals is not None
+        before, limit_s = trainer.copied(), limit_s / (3 if finals else 2)
+
+        def weight_step(index: int) -> None:
+            trainer.weight_step(index, self._random_path(index), 1e-4)
+
+        measured = Measured(
+            seconds_a_step(weight_step, limit_s, ranks=trainer.ranks),
+            seconds_a_step(self.try_architecture_step, limit_s, 3, trainer.ranks),
+            seconds_a_step(lambda index: trainer.judge(self._random_path(index)), limit_s, 1, trainer.ranks)
+            if finals
+            else 0.0,
         )
-        architecture_s = seconds_a_step(self.try_architecture_step, limit, 3, self.trainer.ranks)
-        self.trainer.restore(before)
-        plan = make_plan(self.options, self.settings, an_epoch, weight_s, architecture_s)
-        measured = {"weight_step_s": weight_s, "architecture_step_s": architecture_s}
-        return {**plan.describe(), **measured}
+        trainer.restore(before)
+        return measured
 
     def follow(self, plan: dict[str, Any]) -> None:
         """Take over the plan."""
@@ -226,8 +240,9 @@ class GatedSearch(ABC):
     def result(self) -> Found:
         """The best finalist; without finals the most probable network that holds all caps, which on shared weights
         is not worse than random ones."""
-        if self.finals.scores:
-            picks, score = self.finals.winner()
+        winner = self.finals.winner()
+        if winner is not None:
+            picks, score = winner
             return Found(picks, score, self.problem.costs(picks), not self.problem.caps.broken(picks))
         found = self._judged(self._most_probable())
         return max([found, *self._rivals(found)], key=lambda each: each.score)

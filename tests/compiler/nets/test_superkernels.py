@@ -71,6 +71,28 @@ def test_smaller_kernels_are_the_middle_and_fewer_channels_the_first() -> None:
     assert plain.state_dict().keys() == supernet.state_dict().keys()
 
 
+def test_first_values_do_not_depend_on_the_order_of_candidates() -> None:
+    one, other = (
+        supernet_of(
+            f"residual {{ choose {{ body(kernel = choose({k}), width = choose({w})) | none: zero }} }}"
+        )
+        for k, w in (("3, 5", "8, 16"), ("5, 3", "16, 8"))
+    )
+    values = other.state_dict()
+    assert len(one.superkernels) == 9
+    assert values.keys() == one.state_dict().keys()
+    assert all(torch.equal(tensor, values[key]) for key, tensor in one.state_dict().items())
+
+
+def test_a_strip_is_the_middle_of_a_window() -> None:
+    strip = "conv(8, 1, kernel_width = 3) -> bn"
+    supernet = supernet_of(f"choose {{ a: {strip} | b: conv(8, 3, kernel_width = 3) -> bn }}")
+    a, b = (supernet.network_tensors((pick,)) for pick in (0, 1))
+    (key,) = (key for key, tensor in a.items() if tensor.shape[2:] == (1, 3))
+    (square,) = (tensor for tensor in b.values() if tensor.shape == (8, 8, 3, 3))
+    assert torch.equal(a[key], square[:, :, 1:-1])
+
+
 @pytest.mark.parametrize("options", [Sgd(momentum=0.9, weight_decay=1e-3), Adam()])
 def test_a_step_of_one_candidate_is_a_step_of_its_part_in_all(options: Sgd | Adam) -> None:
     supernet = supernet_of(f"residual {{ {CHOICE} }}")

@@ -44,3 +44,11 @@ def test_the_last_front_and_result_count() -> None:
     assert history.evaluations == (Judged(0.7, {LATENCY: 0.4}, 0.7),)
     assert history.front == (Judged(0.5, {"macs": 5.0}),)
     assert (history.found, history.caps) == (Judged(0.8, {LATENCY: 0.2}), {LATENCY: 0.3})
+
+
+def test_finalists_are_evaluations_but_for_those_given_up() -> None:
+    trained = {"event": "finalist", "step": 9, "costs": {"macs": 5.0}, "accuracy": 0.7, "best": 0.7}
+    given_up = {**trained, "accuracy": None, "loss": None}
+    assert history_of([{**given_up, "best": None}, trained, given_up]).evaluations == (
+        Judged(0.7, {"macs": 5.0}, 0.7),
+    )

@@ -12,9 +12,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from compiler.derive import derive  # noqa: E402
+from compiler.frontend import space_of  # noqa: E402
 from compiler.nets.architecture_parameters import ArchitectureParameters  # noqa: E402
 from compiler.nets.network import build_network  # noqa: E402
 from compiler.nets.supernet import Paths, build_supernet  # noqa: E402
+from compiler.passes.flatten import flatten  # noqa: E402
 from compiler.path_decisions import choices_of  # noqa: E402
 from dsl.settings import (  # noqa: E402
     CapSetting,
@@ -25,19 +27,21 @@ from dsl.settings import (  # noqa: E402
     Reinforce,
     Strategy,
 )
+from dsl.source import Source  # noqa: E402
 from runtime.data.dataset import Dataset, Split  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
-from runtime.evaluate.accuracy import Score  # noqa: E402
+from runtime.evaluate.accuracy import Score, score  # noqa: E402
 from runtime.events import EventLog, read_events  # noqa: E402
 from runtime.loss import loss_of  # noqa: E402
 from runtime.optimiser import Optimiser  # noqa: E402
-from runtime.search.evaluators.supernet import PathTrainer  # noqa: E402
+from runtime.search.evaluators.supernet import Diverged, PathTrainer  # noqa: E402
 from runtime.search.finals import Finals  # noqa: E402
 from runtime.search.finals import finalists as finalists_of  # noqa: E402
 from runtime.search.options import SearchOptions, SearchProblem, SearchProgress, check_options  # noqa: E402
-from runtime.search.plan import make_plan  # noqa: E402
+from runtime.search.plan import Measured, make_plan  # noqa: E402
 from runtime.search.problem import Problem, problem_of  # noqa: E402
 from runtime.search.search import search  # noqa: E402
+from runtime.train import read_weights  # noqa: E402
 from tests.small_spaces import tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -97,35 +101,118 @@ def test_the_best_finalist_is_the_result(
 
 
 @pytest.mark.parametrize("superkernels", [False, True])
-def test_a_finalist_is_trained_as_the_network_alone(
-    superkernels: bool, digits: Dataset, tmp_path: Path
-) -> None:
-    picks, steps, first = (1, 0, 1), 5, 40
+def test_finalists_are_trained_as_networks_alone(superkernels: bool, digits: Dataset, tmp_path: Path) -> None:
+    """One after the other, with nothing of the shared weights, of their momenta, or of the one before."""
+    finalists, steps, first = [(1, 0, 1), (1, 1, 0)], 5, 40
     options = replace(OPTIONS, superkernels=superkernels, recalibration_batches=2)
     supernet = build_supernet(tiny_space(), 1, superkernels)
-    shared = {key: tensor.clone() for key, tensor in supernet.state_dict().items()}
-    network = build_network(derive(tiny_space(), choices_of(problem().decisions, picks)), options.seed)
-
     trainer = PathTrainer(supernet, digits, options)
+    for index in range(3):
+        trainer.weight_step(index, (0, 0, 0), 0.1)
+    shared = {key: tensor.clone() for key, tensor in supernet.state_dict().items()}
     finals = Finals(problem(), trainer, steps, first)
-    finals.finalists = [picks]
-    optimiser = Optimiser(options.optimiser)
+    finals.finalists = finalists
+    trained = []
     with EventLog(tmp_path / "log") as log:
-        for step in range(steps):
-            before = dict(network.state_dict())
-            own = supernet.network_tensors(picks) if step else before
-            for key, tensor in own.items():
-                torch.testing.assert_close(tensor, before[key])
-            images, labels = trainer.batches[first + step]
-            loss = loss_of(network.train()(images), labels, options.label_smoothing)
-            rate = options.schedule.rate(options.optimiser.lr, step, steps)
-            optimiser.descend(loss, dict(network.named_parameters()), rate)
-            finals.step(step, log)
-    assert finals.winner() == (picks, finals.scores[0])
-    after = supernet.state_dict()
-    names = set(supernet.network_tensors(picks))
-    assert names == set(network.state_dict())
-    assert all(torch.equal(after[key], shared[key]) for key in shared)
+        for place, picks in enumerate(finalists):
+            network = build_network(
+                derive(tiny_space(), choices_of(problem().decisions, picks)), options.seed
+            )
+            optimiser, losses = Optimiser(options.optimiser), []
+            for step in range(steps):
+                if step:
+                    own = supernet.network_tensors(picks)
+                    for key, tensor in network.state_dict().items():
+                        torch.testing.assert_close(own[key], tensor)
+                elif place:
+                    assert all(map(torch.equal, supernet.state_dict().values(), shared.values()))
+                images, labels = trainer.batches[first + step]
+                loss = loss_of(network.train()(images), labels, options.label_smoothing)
+                rate = options.schedule.rate(options.optimiser.lr, step, steps)
+                optimiser.descend(loss, dict(network.named_parameters()), rate)
+                losses.append(float(loss.detach()))
+                finals.step(place * steps + step, log)
+            trained.append((network.state_dict(), sum(losses) / steps))
+    logged = list(read_events(tmp_path / "log"))
+    assert [event["loss"] for event in logged] == pytest.approx([loss for _, loss in trained], rel=1e-5)
+    assert [event["accuracy"] for event in logged] == finals.scores
+    winner = finals.winner()
+    assert winner is not None
+    own = supernet.network_tensors(winner[0])
+    for key, tensor in trained[finalists.index(winner[0])][0].items():
+        if not key.endswith(("running_mean", "running_var")):
+            torch.testing.assert_close(own[key], tensor)
+    assert trainer.judge(winner[0]).accuracy == winner[1] == max(each for each in finals.scores if each)
+
+
+def test_what_is_told_of_the_network_is_its_own(digits: Dataset, tmp_path: Path) -> None:
+    found = search(problem(), digits, replace(OPTIONS, recalibration_batches=2), tmp_path)
+    assert found.validation is not None
+    assert (
+        found.validation.accuracy == found.best.score == max(each["accuracy"] for each in finalists(tmp_path))
+    )
+    assert events(tmp_path)[-1]["accuracy"] == found.best.score
+    assert found.parameters is not None
+    network = build_network(derive(tiny_space(), dict(found.choices)))
+    network.load_state_dict(read_weights(found.parameters))
+    validation = digits.validation
+    again = score(network.eval(), validation, digits.preprocessing)
+    assert again.accuracy == pytest.approx(found.best.score, abs=1 / len(validation))
+
+
+@pytest.mark.parametrize("lost", [{1}, {0, 3}, {0, 1, 2, 3}])
+def test_a_finalist_that_diverges_is_given_up(
+    lost: set[int], digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its third step, with weights that are no numbers; the others are what they are without it."""
+    options = replace(OPTIONS, superkernels=True, recalibration_batches=2, save_every_s=0.0)
+    search(problem(), digits, options, tmp_path / "sound")
+    plan, sound = events(tmp_path / "sound")[0], finalists(tmp_path / "sound")
+    begin, each, step = plan["weight_steps"], plan["final_steps"], PathTrainer.weight_step
+    assert each > 3
+
+    def diverging(self: PathTrainer, index: int, paths: Paths, lr: float) -> None:
+        step(self, index, paths, lr)
+        picks = [tuple(event["picks"]) for event in sound]
+        if index == begin + 2 and tuple(paths) in picks and picks.index(tuple(paths)) in lost:
+            for tensor in self.supernet.path_parameters(paths).values():
+                tensor.data.fill_(float("nan"))
+            raise Diverged(float("nan"), index, lr)
+
+    monkeypatch.setattr(PathTrainer, "weight_step", diverging)
+    if len(lost) == len(sound):
+        for _ in range(2):
+            with pytest.raises(SearchProblem, match="every finalist became infinite; lower"):
+                search(problem(), digits, options, tmp_path / "lost")
+        return
+    with pytest.raises(KeyboardInterrupt):
+        search(problem(), digits, options, tmp_path / "lost", progress=stopping_at(begin + each + 1))
+    found = search(problem(), digits, options, tmp_path / "lost")
+    told = finalists(tmp_path / "lost")
+    assert [event["accuracy"] for event in told] == [
+        None if place in lost else event["accuracy"] for place, event in enumerate(sound)
+    ]
+    assert [event["loss"] is None for event in told] == [place in lost for place in range(4)]
+    assert found.best.score == max(event["accuracy"] for event in told if event["accuracy"] is not None)
+    assert found.validation is not None
+    assert found.validation.accuracy == found.best.score
+
+
+def test_candidates_behind_a_branch_that_does_nothing(digits: Dataset, tmp_path: Path) -> None:
+    text = """
+    space it {
+        input [1, 8, 8]
+        output [10]
+        conv(8, 3) -> bn -> residual { conv(8, 3) -> bn -> zero }
+        -> choose { a: conv(8, 1) -> bn | b: conv(8, 3) -> bn } -> global_pool -> linear(10)
+    }
+    """
+    flat = flatten(space_of(Source("it.space", text)))
+    options = replace(OPTIONS, finals=FromScratch(2, 0.2), recalibration_batches=2)
+    found = search(problem_of(flat, {}), digits, options, tmp_path)
+    assert len(finalists(tmp_path)) == 2
+    assert found.validation is not None
+    assert found.validation.accuracy == found.best.score
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -191,10 +278,21 @@ def test_a_budget_shortens_finals_alike() -> None:
     options = SearchOptions(epochs=6, warmup=3, finals=FromScratch(8, 1.0))
     whole = make_plan(options, Gradient(every=5), 100)
     assert (whole.weight_steps, whole.finalists, whole.final_steps, whole.steps) == (900, 8, 100, 1700)
-    short = make_plan(replace(options, budget_s=60.0), Gradient(every=5), 100, 0.1, 0.4)
-    spent = short.steps * 0.1 + short.architecture_steps * 0.4
-    assert 45 < spent < 60
-    assert short.final_steps / short.weight_steps == pytest.approx(1 / 9, rel=0.05)
+    limited = replace(options, budget_s=60.0)
+    for judging_s, least in ((0.0, 45), (2.0, 30)):
+        short = make_plan(limited, Gradient(every=5), 100, Measured(0.1, 0.4, judging_s))
+        spent = short.steps * 0.1 + short.architecture_steps * 0.4
+        assert least < spent < 60 - 8 * judging_s
+        assert short.final_steps / short.weight_steps == pytest.approx(1 / 9, rel=0.05)
+    with pytest.raises(SearchProblem, match="judging 8 finalists takes 56 s of a budget of 60 s"):
+        make_plan(limited, Gradient(every=5), 100, Measured(0.1, 0.4, 7.0))
+
+
+def test_the_judging_of_finalists_is_measured(digits: Dataset, tmp_path: Path) -> None:
+    search(problem(), digits, replace(OPTIONS, epochs=100, budget_s=2.0), tmp_path / "finals")
+    search(problem(), digits, replace(OPTIONS, epochs=100, budget_s=1.0, finals=None), tmp_path / "none")
+    assert events(tmp_path / "finals")[0]["evaluation_s"] > 0
+    assert events(tmp_path / "none")[0]["evaluation_s"] == 0
 
 
 @pytest.mark.parametrize(

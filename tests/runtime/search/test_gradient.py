@@ -18,7 +18,7 @@ from runtime.data.dataset import Dataset  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.search.evaluators.supernet import PathTrainer  # noqa: E402
 from runtime.search.options import SearchOptions  # noqa: E402
-from runtime.search.plan import make_plan  # noqa: E402
+from runtime.search.plan import Measured, make_plan  # noqa: E402
 from runtime.search.problem import problem_of  # noqa: E402
 from runtime.search.strategies.gradient import GradientSearch  # noqa: E402
 from tests.small_spaces import tiny_space  # noqa: E402
@@ -104,7 +104,7 @@ def test_the_plan_keeps_its_proportions_under_a_budget() -> None:
     assert whole.architecture_step(4_103) is None
     assert whole.architecture_step(4_104) == 0
     assert whole.architecture_step(4_109) == 1
-    short = make_plan(replace(options, budget_s=91.0), gates, 100, weight_step_s=0.1, architecture_step_s=0.4)
+    short = make_plan(replace(options, budget_s=91.0), gates, 100, Measured(0.1, 0.4))
     assert short.warmup == pytest.approx(short.steps / 4, abs=1)
     assert short.steps * 0.1 + short.architecture_steps * 0.4 < 91
     assert short.alpha_lr > whole.alpha_lr

@@ -214,8 +214,12 @@ def test_other_strategies_resume_too(digits: Dataset, tmp_path: Path, name: str)
     assert all(each.feasible for each in whole[0].front)
 
 
-def test_a_pruned_search_resumes_and_frees_what_it_drops(digits: Dataset, tmp_path: Path) -> None:
-    options = replace(OPTIONS, prune=Progressive(power=1.0), save_every_s=0.0)
+@pytest.mark.parametrize("superkernels", [False, True])
+def test_a_pruned_search_resumes_and_frees_what_it_drops(
+    digits: Dataset, tmp_path: Path, superkernels: bool
+) -> None:
+    prune = Progressive(power=1.0)
+    options = replace(OPTIONS, prune=prune, superkernels=superkernels, save_every_s=0.0)
     whole = outcome(tmp_path / "a", search(problem(), digits, options, tmp_path / "a"))
     dropped = [event for event in whole[2] if event["event"] == "pruned"]
     assert dropped[-1]["total_left"] == 3
