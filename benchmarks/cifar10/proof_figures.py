@@ -77,6 +77,7 @@ def results(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "searches": searches,
         "profile": {key: told["profile"][key] for key in ("kernels", "noisy", "profile")},
         "machine": told["measure"]["machine"],
+        "same_hour": _same_hour(told["same_hour"], by_name),
         "caps": told["search_" + HEADLINE]["caps"],
     }
 
@@ -101,6 +102,35 @@ def _network(
         "speedup_range": [latency_at(line, accuracy + by).latency_ms / own_ms for by in (-error, error)],
         "training_images": trained["images"],
         "training_peak_memory_mb": trained["train"]["peak_memory_mb"],
+    }
+
+
+def _same_hour(told: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The latencies and predictions of one hour, and the speed-up by them at the accuracies of before."""
+    measured = told["networks"]
+    line = [(by_name[name]["accuracy_test"], measured[name]["latency_p50_ms"]) for name in WIDTHS]
+
+    def row(name: str) -> dict[str, Any]:
+        own_ms, predicted_ms = measured[name]["latency_p50_ms"], measured[name]["latency_predicted_ms"]
+        equal = latency_at(line, by_name[name]["accuracy_test"])
+        return {
+            "name": name,
+            "latency_p50_ms": own_ms,
+            "latency_p90_ms": measured[name]["latency_p90_ms"],
+            "latency_predicted_ms": predicted_ms,
+            "prediction_error": predicted_ms / own_ms - 1,
+            "speedup_at_equal_accuracy": equal.latency_ms / own_ms,
+            "speedup_bound": equal.bound,
+        }
+
+    networks = [row(name) for name in NETWORKS]
+    errors = [abs(each["prediction_error"]) for each in networks]
+    return {
+        "machine": told["machine"],
+        "minutes": told["minutes"],
+        "prediction_error_mean": fmean(errors),
+        "prediction_error_worst": max(errors),
+        "networks": networks,
     }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from proof_measure import measured
 from proof_run import timed
 from proof_setup import (
     BATCH,
+    BRIEF_MIN,
     BUILD_MIN,
     MEASURE_MIN,
     NETWORKS,
@@ -60,6 +62,7 @@ def pieces(setup: Setup) -> tuple[Piece, ...]:
         _draw(setup),
         *[_train(setup, name) for name in NETWORKS],
         _measure(setup),
+        _same_hour(setup),
     )
 
 
@@ -246,11 +249,37 @@ def _trained(setup: Setup, name: str) -> Summary:
 
 def _measure(setup: Setup) -> Piece:
     folders = {name: setup.folder(name) for name in NETWORKS}
-    timing = Timing(seconds=max(0.2, MEASURE_S * setup.scale))
     reads = _flat(
         (folder / "bundle/manifest.json", folder / "tuning/host.json") for folder in folders.values()
     )
-    return Piece("measure", MEASURE_MIN, partial(measured, folders, setup.data, timing), reads=reads)
+    does = partial(measured, folders, setup.data, _timing(setup))
+    return Piece("measure", MEASURE_MIN, does, reads=reads)
+
+
+def _timing(setup: Setup) -> Timing:
+    return Timing(seconds=max(0.2, MEASURE_S * setup.scale))
+
+
+def _same_hour(setup: Setup) -> Piece:
+    """Latency tables, bundles and the measurement of all networks within an hour, wherever their weights were trained:
+    latencies do not depend on these."""
+    brief = replace(setup, runs=setup.runs / "same_hour", briefly=True)
+    asked = tuple(brief.shown(brief.command("build", name)) for name in NETWORKS)
+    reads = tuple(setup.architecture(name) for name in (*SEARCHED, *RANDOM))
+    minutes = PROFILE_MIN + len(NETWORKS) * (BUILD_MIN + BRIEF_MIN) + MEASURE_MIN
+    return Piece("same_hour", minutes, partial(_within_an_hour, brief), asked, reads)
+
+
+def _within_an_hour(brief: Setup) -> Summary:
+    began = time.monotonic()
+    for name in NETWORKS:
+        _run(brief, "build", name, "bundle/manifest.json")
+    found = measured({name: brief.folder(name) for name in NETWORKS}, brief.data, _timing(brief))
+    latencies = {
+        name: {key: value for key, value in row.items() if key.startswith("latency_")}
+        for name, row in found["networks"].items()
+    }
+    return {**found, "networks": latencies, "minutes": round((time.monotonic() - began) / 60, 1)}
 
 
 def _flat(pairs: Iterable[tuple[Path, Path]]) -> tuple[Path, ...]:

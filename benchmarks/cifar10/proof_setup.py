@@ -57,19 +57,22 @@ STRATEGIES = {
 }
 TUNING = ("target.trials=40", "target.tune_budget=30 min")
 """Forty schedules of every kernel, whoever's network it is in; the budget is not meant to bind."""
+BRIEF_TRAINING = "5 s"
 QUICK_TUNING = ("target.trials=1", "target.tune_budget=5 s")
 
 
 @dataclass(frozen=True)
 class Setup:
     """One proof: where its run folders and its results go, the data, the cap, and the share of the planned time
-    that each search and training is given (1: no limit of time)."""
+    that each search and training is given (1: no limit of time). `briefly`: networks found and drawn are given, and
+    trained for seconds only, where no more than their latencies is asked for."""
 
     runs: Path
     out: Path
     data: Path = DATA
     cap_ms: float | None = None
     scale: float = 1.0
+    briefly: bool = False
 
     def folder(self, network: str) -> Path:
         """The run folder of a network."""
@@ -86,7 +89,8 @@ class Setup:
     def _what(self, network: str) -> tuple[str, ...]:
         if network in WIDTHS:
             return (str(BASELINE), "--space", network)
-        given = ("--arch", str(self.architecture(network))) if network in RANDOM else ()
+        is_given = network in RANDOM or (self.briefly and network in SEARCHED)
+        given = ("--arch", str(self.architecture(network))) if is_given else ()
         return (str(SPACE), *given)
 
     def _where(self, network: str) -> tuple[str, ...]:
@@ -104,6 +108,8 @@ class Setup:
             budgets = {"train": train_minutes(network)}
             budgets |= {"search": search_minutes(network)} if network in SEARCHED else {}
             every += [f"{name}.budget={60 * minutes * self.scale:.1f} s" for name, minutes in budgets.items()]
+        if self.briefly:
+            every += [f"train.budget={BRIEF_TRAINING}"]
         return tuple(every)
 
     def _tuning(self) -> tuple[str, ...]:
@@ -130,7 +136,7 @@ PACE = {"mobilenet_v2_015": 340.0, "mobilenet_v2_025": 300.0, "mobilenet_v2_035"
 STEP_MS = {"weight": 120.0, "final": 90.0, "gradient": 380.0, "reinforce": 380.0}
 """A weight step of the supernet, one of a finalist, and an architecture step of each strategy, of `SEARCH_BATCH`
 images, in one thread beside another search."""
-FINISH_MIN, PROFILE_MIN, BUILD_MIN, MEASURE_MIN = 1.0, 8.0, 4.0, 5.0
+FINISH_MIN, PROFILE_MIN, BUILD_MIN, MEASURE_MIN, BRIEF_MIN = 1.0, 8.0, 4.0, 5.0, 1.0
 
 
 def train_minutes(network: str) -> float:

@@ -58,6 +58,7 @@ def told() -> dict[str, Any]:
         **{f"search_{name}": searched for name in SEARCHED},
         **{f"train_{name}": trained for name in NETWORKS},
         "measure": {"networks": rows, "machine": {"processor": "a processor"}},
+        "same_hour": {"networks": rows, "machine": {"processor": "another one"}, "minutes": 30.0},
     }
 
 
@@ -76,6 +77,8 @@ def test_figures_and_report() -> None:
     assert figures["search_cost_in_trainings"] == pytest.approx(0.8)
     assert figures["networks"][0]["prediction_error"] == pytest.approx(0.1)
     assert figures["accuracy_over_random"] == pytest.approx(-0.015)
+    assert figures["same_hour"]["networks"][0]["speedup_at_equal_accuracy"] == pytest.approx(3.5)
+    assert figures["same_hour"]["prediction_error_worst"] == pytest.approx(0.1)
     text = readme(figures, 1.0)
     assert "at most **3.50 times as" in text
     assert "the first is not reached, the second reached" in text
@@ -91,6 +94,17 @@ def test_one_recipe_and_effort_for_all(tmp_path: Path) -> None:
     capped = [name for name, command in commands.items() if "latency <= 0.08 ms on host" in command]
     assert capped == [name for name in NETWORKS if not name.startswith("mobilenet")]
     assert not any(str(tmp_path) in setup.shown(command) for command in commands.values())
+
+
+def test_where_latencies_alone_are_asked_for_networks_are_given_and_tuned_alike(tmp_path: Path) -> None:
+    from proof_setup import NETWORKS, SEARCHED, TUNING, Setup
+
+    setup = Setup(tmp_path / "runs", tmp_path / "out", tmp_path / "data", briefly=True)
+    for name in NETWORKS:
+        command = setup.command("build", name)
+        assert {*TUNING, "train.budget=5 s"} <= set(command)
+        assert ("--arch" in command) == (not name.startswith("mobilenet"))
+    assert str(setup.architecture(SEARCHED[0])) in setup.command("build", SEARCHED[0])
 
 
 def test_every_command_is_one_that_the_files_take(tmp_path: Path) -> None:
