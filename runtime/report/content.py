@@ -191,6 +191,11 @@ def _latency_words(bench: Benchmark) -> str:
             f" The latency table predicted {milliseconds(bench.latency_predicted_ms)} for these kernels, "
             f"{apart(bench.prediction_error)} what was measured."
         )
+        if abs(bench.prediction_error) > PREDICTION_LIMIT:
+            words += (
+                " That is far off: the machine may have been slower or faster when its table was measured; "
+                "`onepath profile --restart` measures it anew."
+            )
     if bench.latency_predicted_before_ms is not None:
         before = milliseconds(bench.latency_predicted_before_ms)
         words += f" Before the winner's kernels were tuned further, it predicted {before}."

@@ -155,3 +155,12 @@ def test_a_place_that_cannot_be_written_is_a_message(report: Report, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(FileProblem, match="cannot be written"):
         write_report(tmp_path / "file" / "report.html", report)
+
+
+@pytest.mark.parametrize(("error", "told"), [(-0.04, False), (0.35, True), (-0.35, True)])
+def test_a_prediction_that_is_far_off_says_how_to_measure_its_table_anew(
+    report: Report, error: float, told: bool
+) -> None:
+    bench = dataclasses.replace(report.benchmark, prediction_error=error)
+    words = page_of(dataclasses.replace(report, benchmark=bench)).latency_words
+    assert ("onepath profile --restart" in words) == told
