@@ -52,9 +52,9 @@ class SearchOptions:
     """A search. Epochs are passes over the training split; `warmup` epochs of random paths come before `epochs`.
 
     With `finals` the best of some finalists is the result. With `superkernels` candidates of a decision share weights,
-    as far as they differ in sizes alone. With `budget_s` epochs, warm-up and the finals' epochs are shortened alike
-    until the search fits into it. `front` is how many networks along the front of score and cost are wanted besides
-    the result.
+    as far as they differ in sizes alone. With `budget_s` epochs and warm-up are shortened alike until the search fits
+    into it; finals where they would take more than half of it. `front` is how many networks along the front of score
+    and cost are wanted besides the result.
     """
 
     strategy: Strategy = field(default_factory=Gradient)

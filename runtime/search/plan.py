@@ -28,6 +28,8 @@ FINISH_SHARE = 0.08
 """The share of a time budget that is kept for judging and writing the result."""
 CALIBRATION_SHARE = 0.04
 """The share that goes into measuring the steps."""
+FINALS_SHARE = 0.5
+"""The share of the rest that finals may have, unless the supernet needs less: a few steps of each tell nothing."""
 TRAVEL = 8.0
 """How far alpha can go in a whole search where its rate is not given: from uniform to decided."""
 
@@ -85,32 +87,39 @@ def make_plan(
     """The plan of `options`, shortened to its time budget where it has one and the steps were measured.
 
     Raises:
-        SearchProblem: the budget does not suffice to judge the finalists.
+        SearchProblem: the budget does not suffice for the finals.
     """
     wanted = max(1.0, (options.warmup + options.epochs) * batches_an_epoch)
     warmup_share = options.warmup / max(1e-9, options.warmup + options.epochs)
     finalists = options.finals.networks if options.finals else 0
-    wanted_finals = max(1.0, options.finals.epochs * batches_an_epoch) if options.finals else 0.0
+    final_steps = max(1, round(options.finals.epochs * batches_an_epoch)) if options.finals else 0
     shortened = 1.0
     if options.budget_s is not None and measured is not None:
         searching = (1 - warmup_share) / gates.every
         wanted_s = wanted * (measured.weight_step_s + searching * measured.architecture_step_s)
-        wanted_s += finalists * wanted_finals * measured.weight_step_s
-        shortened = min(1.0, _for_steps(options.budget_s, finalists, measured) / wanted_s)
+        available_s = options.budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE)
+        if finalists:
+            finals_s = max(FINALS_SHARE * available_s, available_s - wanted_s)
+            final_steps = min(final_steps, _final_steps(finals_s, finalists, measured))
+            available_s -= finalists * _finalist_s(final_steps, measured)
+        shortened = min(1.0, available_s / wanted_s)
     steps = wanted * shortened
     warmup = round(warmup_share * steps)
     delay = warmup + round(min(gates.delay * batches_an_epoch * shortened, (steps - warmup) / 4))
-    final_steps = max(1, round(wanted_finals * shortened)) if finalists else 0
     plan = Plan(max(1, round(steps)), warmup, delay, gates.every, 0.0, finalists, final_steps)
     rate = gates.lr or min(0.2, max(1e-3, TRAVEL / max(1, plan.architecture_steps)))
     return replace(plan, alpha_lr=rate)
 
 
-def _for_steps(budget_s: float, finalists: int, measured: Measured) -> float:
-    """What is left of a budget for steps."""
-    judging_s = finalists * measured.evaluation_s
-    left_s = budget_s * (1 - FINISH_SHARE - CALIBRATION_SHARE) - judging_s
-    if left_s <= 0:
-        what = f"judging {finalists} finalists takes {judging_s:.3g} s of a budget of {budget_s:g} s"
-        raise SearchProblem(what, "raise the `budget`, or have fewer networks in the `finals`")
-    return left_s
+def _finalist_s(steps: float, measured: Measured) -> float:
+    return steps * measured.weight_step_s + measured.evaluation_s
+
+
+def _final_steps(available_s: float, finalists: int, measured: Measured) -> int:
+    """The most steps that each finalist can have in this time."""
+    least_s = finalists * _finalist_s(1, measured)
+    if least_s > available_s:
+        what = f"a step and an evaluation of {finalists} finalists take {least_s:.3g} s"
+        way_out = "raise the `budget`, or have fewer networks in the `finals`"
+        raise SearchProblem(f"{what}, and the budget leaves them {available_s:.3g} s", way_out)
+    return int((available_s / finalists - measured.evaluation_s) / measured.weight_step_s)

@@ -71,7 +71,7 @@ class GatedSearch(ABC):
         """Without a budget, from the epochs; with one, from measured steps, whose traces are undone.
 
         Raises:
-            SearchProblem: the budget does not suffice to judge the finalists.
+            SearchProblem: the budget does not suffice for the finals.
         """
         an_epoch, budget_s = self.trainer.batches.an_epoch, self.options.budget_s
         if budget_s is None:
