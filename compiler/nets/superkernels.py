@@ -18,7 +18,7 @@ from compiler.ir.graph import Graph, Node
 
 _SIZES = ("kernel", "kernel_width", "out", "padding", "padding_width")
 """Attributes in which candidates with one superkernel may differ."""
-_REORDERS = ("concat", "channel_shuffle", "slice", "flatten", "image", "attention")
+_REORDERS = ("concat", "channel_shuffle", "slice", "flatten", "attention")
 """Behind these the channels of a narrow candidate are not the first ones of a wide candidate."""
 
 

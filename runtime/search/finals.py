@@ -148,7 +148,7 @@ def finalists(
 
     for place in range(1, count):
         for draw in (by_probability, region.fresh) if place % 2 else (region.fresh,):
-            picks = _another(problem, found, draw, f"{name} {place}", seed)
+            picks = _another(found, draw, f"{name} {place}", seed)
             if picks is not None:
                 found.append(picks)
                 break
@@ -156,11 +156,11 @@ def finalists(
 
 
 def _another(
-    problem: Problem, found: list[Picks], draw: Callable[[torch.Generator], Picks], name: str, seed: int
+    found: list[Picks], draw: Callable[[torch.Generator], Picks], name: str, seed: int
 ) -> Picks | None:
-    """A network under the caps that was not found yet; none where there seem to be no more."""
+    """A network that was not found yet; none where there seem to be no more."""
     for attempt in range(TRIES):
         picks = draw(stream(seed, name, attempt))
-        if picks not in found and not problem.caps.broken(picks):
+        if picks not in found:
             return picks
     return None

@@ -9,7 +9,7 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
-from dsl.settings import Adam, Sgd
+from dsl.settings import Adam, FromScratch, Sgd
 from dsl.source import Source
 from runtime.data.batches import Augmentation
 from runtime.experiment import Experiment, load_experiment
@@ -54,6 +54,11 @@ def test_a_recipe_reaches_search_and_training() -> None:
         assert options.augmentation == Augmentation(2, False, 0.1, 3, 0.4)
     assert trained("optimizer = sgd(bias_weight_decay = 0.1)").optimiser == Sgd(bias_weight_decay=0.1)
     assert trained("ema = 0.99").ema == 0.99
+
+
+def test_superkernels_and_finals_reach_the_search() -> None:
+    options = searched("superkernels = true  finals = from_scratch(networks = 3, epochs = 0.5)")
+    assert (options.superkernels, options.finals) == (True, FromScratch(3, 0.5))
 
 
 def test_a_folders_images_have_the_size_of_the_space(tmp_path: Path, own_cache: Path) -> None:

@@ -24,11 +24,11 @@ block joined(width) { concat { conv(width, 1) | conv(8, 1) } -> conv(8, 1) -> bn
 CHOICE = "choose { body(kernel = choose(3, 5), width = choose(8, 16)) | none: zero }"
 
 
-def supernet_of(layer: str, superkernels: bool = True) -> Supernet:
-    text = (
-        f"{BLOCKS} space it {{ input [3, 8, 8]  output [10]"
-        f"  conv(8, 3) -> bn -> {layer} -> global_pool -> linear(10) }}"
-    )
+POOLED = "global_pool -> linear(10)"
+
+
+def supernet_of(layer: str, superkernels: bool = True, tail: str = POOLED) -> Supernet:
+    text = f"{BLOCKS} space it {{ input [3, 8, 8]  output [10]  conv(8, 3) -> bn -> {layer} -> {tail} }}"
     return build_supernet(flatten(space_of(Source("it.space", text))), superkernels=superkernels)
 
 
@@ -161,19 +161,38 @@ def test_a_path_is_the_network_with_its_tensors() -> None:
         assert shapes == {key: tuple(tensor.shape) for key, tensor in expected.items()}
 
 
+def candidates(layer: str, *widths: int) -> str:
+    """The same layer with each width at its `#`."""
+    return "choose { " + " | ".join(f"w{width}: {layer.replace('#', str(width))}" for width in widths) + " }"
+
+
 @pytest.mark.parametrize(
-    "layer",
+    ("layer", "tail"),
     [
-        pytest.param("choose { a: conv(8, 3) -> bn | b: conv(8, 3, dilation = 2) -> bn }", id="dilation"),
-        pytest.param("choose { a: conv(8, 3) -> bn | b: conv(8, 3) -> bn -> relu }", id="structure"),
-        pytest.param("choose { joined(8) | joined(16) }", id="concat"),
         pytest.param(
-            "choose { a: conv(16, 3, groups = 2) -> conv(8, 1) | b: conv(24, 3, groups = 2) -> conv(8, 1) }",
-            id="groups",
+            "choose { a: conv(8, 3) -> bn | b: conv(8, 3, dilation = 2) -> bn }", POOLED, id="dilation"
+        ),
+        pytest.param("choose { a: conv(8, 3) -> bn | b: conv(8, 3) -> bn -> relu }", POOLED, id="structure"),
+        pytest.param("choose { joined(8) | joined(16) }", POOLED, id="concat"),
+        pytest.param(candidates("conv(#, 3, groups = 2) -> conv(8, 1)", 16, 24), POOLED, id="groups"),
+        pytest.param(
+            candidates("conv(#, 1) -> channel_shuffle(2) -> conv(8, 1)", 16, 24), POOLED, id="shuffle"
+        ),
+        pytest.param(candidates("conv(#, 1) -> slice(8, 16) -> conv(8, 1)", 16, 24), POOLED, id="slice"),
+        pytest.param(candidates("conv(#, 1) -> flatten -> linear(8)", 4, 6), "linear(10)", id="flatten"),
+        pytest.param(
+            candidates("tokens -> self_attention(heads = 2, width = #)", 16, 24),
+            "token -> linear(10)",
+            id="attention",
         ),
     ],
 )
-def test_candidates_that_differ_in_more_than_sizes_have_weights_of_their_own(layer: str) -> None:
-    supernet = supernet_of(layer)
+def test_candidates_that_differ_in_more_than_sizes_have_weights_of_their_own(layer: str, tail: str) -> None:
+    supernet = supernet_of(layer, tail=tail)
     assert not supernet.superkernels
     assert storages(supernet) == len(list(supernet.parameters()))
+
+
+def test_tokens_and_images_leave_the_channels_in_order() -> None:
+    layer = candidates("conv(#, 1) -> tokens -> linear(#) -> image(8, 8) -> conv(8, 1)", 16, 24)
+    assert len(supernet_of(layer).superkernels) > 3

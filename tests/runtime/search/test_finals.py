@@ -41,8 +41,9 @@ from runtime.search.options import SearchOptions, SearchProblem, SearchProgress,
 from runtime.search.plan import Measured, make_plan  # noqa: E402
 from runtime.search.problem import Problem, problem_of  # noqa: E402
 from runtime.search.search import search  # noqa: E402
+from runtime.search.strategies.gradient import GradientSearch  # noqa: E402
 from runtime.train import read_weights  # noqa: E402
-from tests.small_spaces import tiny_space  # noqa: E402
+from tests.small_spaces import stacked_space, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -258,8 +259,51 @@ def test_a_space_with_fewer_networks_than_finalists(digits: Dataset, tmp_path: P
     total = 1
     for size in problem().candidates:
         total *= size
-    assert len(picks) == len(finalists(tmp_path)) <= total < 30
+    assert 2 * total / 3 < len(picks) == len(finalists(tmp_path)) <= total < 30
     assert found.picks in picks
+
+
+def test_finalists_are_by_turns_probable_and_uniform() -> None:
+    """Of seven candidates two are probable: of the networks drawn by probability all have but these."""
+    wide = problem_of(stacked_space([(8, 1)] * 4, (1, 8, 8), (8, 1)), {})
+    alphas = ArchitectureParameters(wide.candidates, 0)
+    with torch.no_grad():
+        alphas.alpha.zero_()
+        for decision in range(4):
+            alphas.alpha[7 * decision : 7 * decision + 2] = 50.0
+    found = finalists_of(wide, alphas, (0, 0, 0, 0), 9, "finalist", 0)
+    assert [max(picks) < 2 for picks in found] == [True, *[True, False] * 4]
+    assert found != finalists_of(wide, alphas, (0, 0, 0, 0), 9, "another strategy's", 0)
+
+
+def test_the_first_finalist_is_the_most_probable_network_under_the_caps(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    capped, strategy = problem(6e4), Gradient(every=2)
+    trainer = PathTrainer(build_supernet(tiny_space(), 1), digits, OPTIONS)
+    stage = GradientSearch(capped, trainer, strategy)
+    with torch.no_grad():
+        stage.alphas.alpha[:] = torch.tensor([1.0, 0.5, 0.0, 0.0, 1.0, 0.0, 1.0, 0.5])
+    stage.follow(stage.plan())
+    with EventLog(tmp_path / "log") as log:
+        stage.step(stage.schedule.weight_steps, log)
+    best = capped.caps.best(stage.alphas.log_probabilities(), stage.alphas.alive)
+    assert stage.finals.finalists[0] == best
+    assert capped.caps.broken(stage.likeliest())
+    assert not any(map(capped.caps.broken, stage.finals.finalists))
+
+
+@pytest.mark.parametrize("change", [{"superkernels": True}, {"finals": FromScratch(2, 0.3)}])
+def test_a_search_with_other_settings_is_begun_anew(
+    change: dict[str, Any], digits: Dataset, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, recalibration_batches=2)
+    before = search(problem(), digits, options, tmp_path / "again")
+    again = search(problem(), digits, replace(options, **change), tmp_path / "again")
+    anew = search(problem(), digits, replace(options, **change), tmp_path / "anew")
+    assert events(tmp_path / "again") == events(tmp_path / "anew")
+    assert again.validation == anew.validation
+    assert before != again
 
 
 def test_a_decided_distribution_leaves_no_finalist_out() -> None:
@@ -305,11 +349,17 @@ def test_finals_have_what_the_supernet_leaves_and_a_step_at_least() -> None:
     assert (whole.weight_steps, whole.finalists, whole.final_steps, whole.steps) == (900, 8, 100, 1700)
 
 
-def test_the_judging_of_finalists_is_measured(digits: Dataset, tmp_path: Path) -> None:
-    search(problem(), digits, replace(OPTIONS, epochs=100, budget_s=2.0), tmp_path / "finals")
-    search(problem(), digits, replace(OPTIONS, epochs=100, budget_s=1.0, finals=None), tmp_path / "none")
-    assert events(tmp_path / "finals")[0]["evaluation_s"] > 0
-    assert events(tmp_path / "none")[0]["evaluation_s"] == 0
+@pytest.mark.parametrize("finals", [None, FINALS])
+def test_a_budget_that_suffices_changes_nothing(
+    finals: FromScratch | None, digits: Dataset, tmp_path: Path
+) -> None:
+    """The steps that it is measured by are undone."""
+    options = replace(OPTIONS, finals=finals, recalibration_batches=2)
+    found = search(problem(), digits, options, tmp_path / "free")
+    within = search(problem(), digits, replace(options, budget_s=30.0), tmp_path / "within")
+    assert replace(within, log=found.log, parameters=found.parameters) == found
+    assert events(tmp_path / "within")[1:] == events(tmp_path / "free")[1:]
+    assert (events(tmp_path / "within")[0]["evaluation_s"] > 0) == (finals is not None)
 
 
 @pytest.mark.parametrize(
