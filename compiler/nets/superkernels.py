@@ -73,8 +73,11 @@ def _settings(node: Node) -> Hashable:
 
 
 def _fixed_sizes(graph: Graph, node: Node) -> Hashable:
-    """The sizes in which candidates may not differ: those around a node that puts channels in another order."""
+    """The sizes in which candidates may not differ: those around a node that puts channels in another order, and the
+    places that positions are learnt of."""
     grouped = dict(node.attributes).get("groups", 1) != 1
+    if node.op == "position_embedding":
+        return node.type.sizes[:1]
     if node.op not in _REORDERS and not grouped:
         return ()
     return tuple(graph[name].type.sizes for name in (*node.inputs, node.name))

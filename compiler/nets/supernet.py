@@ -106,7 +106,7 @@ class Supernet(GraphModule):
         return {key: tensor for key, tensor in tensors.items() if isinstance(tensor, nn.Parameter)}
 
     def drop(self, decision: int, pick: int) -> None:
-        """Free the weights of a candidate that is not to be run again: of a superkernel what no other needs."""
+        """Free the weights of a candidate that is not to be run again: of a superkernel what is larger than others."""
         members = self.decisions[decision].members
         for member in members:
             self._mixed[member].drop(pick)

@@ -7,7 +7,9 @@ themselves make of networks says more of what many will (docs/decisions/0014).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +29,8 @@ from runtime.search.problem import Problem
 
 TRIES = 50
 """Draws of a finalist until it is a new one: a small space has fewer networks than are asked for."""
+LOOKED_THROUGH = 4096
+"""A space of more networks is not looked through for how many hold the caps."""
 
 
 class Finals:
@@ -64,7 +68,9 @@ class Finals:
             self._end(picks, None, self.begin + number + 1, log)
         else:
             if done + 1 == self.steps:
-                self._end(picks, trainer.judge(picks).accuracy, self.begin + number + 1, log)
+                found = trainer.judge(picks)
+                score = found.accuracy if math.isfinite(found.loss) else None
+                self._end(picks, score, self.begin + number + 1, log)
 
     def _begin(self, picks: Picks) -> None:
         trainer = self.trainer
@@ -152,7 +158,17 @@ def finalists(
             if picks is not None:
                 found.append(picks)
                 break
+        else:
+            break
     return found
+
+
+def available(problem: Problem, alive: Sequence[Sequence[int]], wanted: int) -> int:
+    """How many finalists there can be of those wanted: a small space may have fewer networks under the caps."""
+    if math.prod(map(len, alive)) > LOOKED_THROUGH:
+        return wanted
+    held = (picks for picks in itertools.product(*alive) if not problem.caps.broken(picks))
+    return sum(1 for _ in itertools.islice(held, wanted))
 
 
 def _another(

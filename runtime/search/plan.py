@@ -82,7 +82,11 @@ class Measured:
 
 
 def make_plan(
-    options: SearchOptions, gates: GateSettings, batches_an_epoch: int, measured: Measured | None = None
+    options: SearchOptions,
+    gates: GateSettings,
+    batches_an_epoch: int,
+    measured: Measured | None = None,
+    finalists: int = 0,
 ) -> Plan:
     """The plan of `options`, shortened to its time budget where it has one and the steps were measured.
 
@@ -91,7 +95,6 @@ def make_plan(
     """
     wanted = max(1.0, (options.warmup + options.epochs) * batches_an_epoch)
     warmup_share = options.warmup / max(1e-9, options.warmup + options.epochs)
-    finalists = options.finals.networks if options.finals else 0
     final_steps = max(1, round(options.finals.epochs * batches_an_epoch)) if options.finals else 0
     shortened = 1.0
     if options.budget_s is not None and measured is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -195,9 +196,13 @@ def _finished(
     steps: int,
 ) -> SearchResult:
     best = strategy.result()
+    trainer = evaluator if isinstance(evaluator, PathTrainer) else None
+    validation = None if trainer is None else trainer.judge(best.picks)
+    if validation is not None and not math.isfinite(validation.loss):
+        what = f"the loss of the network found is {validation.loss} on validation images"
+        raise SearchProblem(what, f"lower the learning rate ({options.optimiser.lr:g})")
     front = strategy.front(options.front) if options.front else ()
     probabilities = strategy.probabilities()
-    trainer = evaluator if isinstance(evaluator, PathTrainer) else None
     result = SearchResult(
         choices=choices_of(problem.decisions, best.picks),
         best=best,
@@ -206,7 +211,7 @@ def _finished(
         expected=problem.expected([list(row.values()) for row in probabilities.values()]),
         argmax=problem.costs(strategy.likeliest()),
         front=front,
-        validation=None if trainer is None else trainer.judge(best.picks),
+        validation=validation,
         steps=steps,
         parameters=None if trainer is None else _weights(trainer, best.picks, place.folder),
         log=place.log,

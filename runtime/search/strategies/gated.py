@@ -25,7 +25,7 @@ from runtime.events import EventLog
 from runtime.loop import seconds_a_step
 from runtime.search.adam import Adam
 from runtime.search.evaluators.supernet import PathTrainer
-from runtime.search.finals import Finals, finalists
+from runtime.search.finals import Finals, available, finalists
 from runtime.search.options import Found, Phase, SearchProgress
 from runtime.search.penalty import CostTerm
 from runtime.search.plan import CALIBRATION_SHARE, GateSettings, Measured, Plan, make_plan
@@ -73,12 +73,12 @@ class GatedSearch(ABC):
         Raises:
             SearchProblem: the budget does not suffice for the finals.
         """
-        an_epoch, budget_s = self.trainer.batches.an_epoch, self.options.budget_s
-        if budget_s is None:
-            return make_plan(self.options, self.settings, an_epoch).describe()
-        measured = self._measured(budget_s * CALIBRATION_SHARE)
-        plan = make_plan(self.options, self.settings, an_epoch, measured)
-        return {**plan.describe(), **asdict(measured)}
+        budget_s, finals = self.options.budget_s, self.options.finals
+        measured = None if budget_s is None else self._measured(budget_s * CALIBRATION_SHARE)
+        finalists = available(self.problem, self.alphas.alive, finals.networks) if finals else 0
+        an_epoch = self.trainer.batches.an_epoch
+        plan = make_plan(self.options, self.settings, an_epoch, measured, finalists)
+        return {**plan.describe(), **(asdict(measured) if measured else {})}
 
     def _measured(self, limit_s: float) -> Measured:
         trainer, finals = self.trainer, self.options.finals is not None

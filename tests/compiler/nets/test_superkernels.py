@@ -166,6 +166,25 @@ def candidates(layer: str, *widths: int) -> str:
     return "choose { " + " | ".join(f"w{width}: {layer.replace('#', str(width))}" for width in widths) + " }"
 
 
+def test_positions_of_another_grid_are_not_shared() -> None:
+    layer = (
+        "choose { "
+        + " | ".join(
+            f"k{kernel}: conv(8, {kernel}, padding = 0) -> tokens -> position_embedding -> token"
+            for kernel in (3, 5)
+        )
+        + " }"
+    )
+    supernet = supernet_of(layer, tail="linear(10)")
+    assert not supernet.superkernels
+    same = candidates("conv(#, 3) -> tokens -> position_embedding -> linear(8)", 16, 24)
+    assert any(
+        "position" in key
+        for each in supernet_of(same, tail="token -> linear(10)").superkernels
+        for key in each.parts
+    )
+
+
 @pytest.mark.parametrize(
     ("layer", "tail"),
     [

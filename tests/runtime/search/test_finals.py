@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from runtime.events import EventLog, read_events  # noqa: E402
 from runtime.loss import loss_of  # noqa: E402
 from runtime.optimiser import Optimiser  # noqa: E402
 from runtime.search.evaluators.supernet import Diverged, PathTrainer  # noqa: E402
-from runtime.search.finals import Finals  # noqa: E402
+from runtime.search.finals import TRIES, Finals, available  # noqa: E402
 from runtime.search.finals import finalists as finalists_of  # noqa: E402
 from runtime.search.options import SearchOptions, SearchProblem, SearchProgress, check_options  # noqa: E402
 from runtime.search.plan import Measured, make_plan  # noqa: E402
@@ -199,6 +200,42 @@ def test_a_finalist_that_diverges_is_given_up(
     assert found.validation.accuracy == found.best.score
 
 
+def test_finalists_whose_last_update_ruins_them_are_given_up(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No loss of a step tells it: that on validation images does."""
+    options, step = replace(OPTIONS, recalibration_batches=2), PathTrainer.weight_step
+    search(problem(), digits, options, tmp_path / "sound")
+    plan, sound = events(tmp_path / "sound")[0], finalists(tmp_path / "sound")
+    last = plan["weight_steps"] + plan["final_steps"] - 1
+    best = max(sound, key=lambda event: event["accuracy"])
+
+    def ruining(self: PathTrainer, index: int, paths: Paths, lr: float) -> None:
+        step(self, index, paths, lr)
+        if index == last and list(paths) != sound[1]["picks"]:
+            for tensor in self.supernet.path_parameters(paths).values():
+                tensor.data.fill_(float("nan"))
+
+    monkeypatch.setattr(PathTrainer, "weight_step", ruining)
+    found = search(problem(), digits, options, tmp_path / "ruined")
+    assert list(found.picks) == sound[1]["picks"]
+    assert [event["accuracy"] is None for event in finalists(tmp_path / "ruined")] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert found.best.score <= best["accuracy"]
+
+
+def test_a_search_that_ends_with_weights_that_are_no_numbers_is_refused(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PathTrainer, "judge", lambda self, paths, split=None: Score(0.1, float("nan"), 300))
+    with pytest.raises(SearchProblem, match="is nan on validation images; lower the learning rate"):
+        search(problem(), digits, replace(OPTIONS, finals=None), tmp_path)
+
+
 def test_candidates_behind_a_branch_that_does_nothing(digits: Dataset, tmp_path: Path) -> None:
     text = """
     space it {
@@ -259,8 +296,29 @@ def test_a_space_with_fewer_networks_than_finalists(digits: Dataset, tmp_path: P
     total = 1
     for size in problem().candidates:
         total *= size
-    assert 2 * total / 3 < len(picks) == len(finalists(tmp_path)) <= total < 30
+    assert total - 2 <= len(picks) == len(finalists(tmp_path)) <= total < 30
+    assert events(tmp_path)[0]["finalists"] == total
     assert found.picks in picks
+
+
+def test_how_many_finalists_there_can_be() -> None:
+    capped = problem(6e4)
+    alive = [range(size) for size in capped.candidates]
+    held = [picks for picks in itertools.product(*alive) if capped.metrics["macs"].total(picks) <= 6e4]
+    assert 5 < len(held) < 18
+    assert [available(capped, alive, wanted) for wanted in (5, 30)] == [5, len(held)]
+    assert available(capped, [[0], [1], [2]], 8) == 1
+    wide = problem_of(stacked_space([(8, 1)] * 5, (1, 8, 8), (8, 1)), {})
+    assert available(wide, [range(size) for size in wide.candidates], 1000) == 1000
+
+
+def test_drawing_ends_where_there_is_nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(Problem, "random_network", lambda self, generator: drawn.append(1) or (2, 0, 2))
+    capped = problem(2.4e4)
+    alphas = ArchitectureParameters(capped.candidates, 0)
+    assert finalists_of(capped, alphas, (2, 0, 2), 1000, "finalist", 0) == [(2, 0, 2)]
+    assert 0 < len(drawn) <= 2 * TRIES
 
 
 def test_finalists_are_by_turns_probable_and_uniform() -> None:
@@ -332,7 +390,7 @@ def test_a_budget_is_divided_between_the_supernet_and_the_finals(
 ) -> None:
     """900 steps of 0.1 s with 120 of 0.4 s between them, and 8 finalists of 100 steps and 2 s."""
     options = SearchOptions(epochs=6, warmup=3, finals=FromScratch(8, 1.0), budget_s=budget_s)
-    plan = make_plan(options, Gradient(every=5), 100, Measured(0.1, 0.4, 2.0))
+    plan = make_plan(options, Gradient(every=5), 100, Measured(0.1, 0.4, 2.0), 8)
     assert (plan.weight_steps, plan.final_steps) == (pytest.approx(weights, abs=2), each)
     assert plan.warmup == pytest.approx(weights / 3, abs=1)
     spent = plan.steps * 0.1 + plan.architecture_steps * 0.4 + 8 * 2.0
@@ -341,11 +399,15 @@ def test_a_budget_is_divided_between_the_supernet_and_the_finals(
 
 def test_finals_have_what_the_supernet_leaves_and_a_step_at_least() -> None:
     options = SearchOptions(epochs=1, warmup=0, finals=FromScratch(8, 1.0), budget_s=100)
-    plan = make_plan(options, Gradient(every=5), 100, Measured(0.1, 0.4, 2.0))
+    plan = make_plan(options, Gradient(every=5), 100, Measured(0.1, 0.4, 2.0), 8)
     assert (plan.weight_steps, plan.final_steps) == (100, 67)
     with pytest.raises(SearchProblem, match=r"8 finalists take 16\.8 s, and the budget leaves them 8\.8 s"):
-        make_plan(replace(options, epochs=9, budget_s=20.0), Gradient(every=5), 100, Measured(0.1, 0.4, 2.0))
-    whole = make_plan(replace(options, epochs=6, warmup=3, budget_s=None), Gradient(every=5), 100)
+        make_plan(
+            replace(options, epochs=9, budget_s=20.0), Gradient(every=5), 100, Measured(0.1, 0.4, 2.0), 8
+        )
+    whole = make_plan(
+        replace(options, epochs=6, warmup=3, budget_s=None), Gradient(every=5), 100, finalists=8
+    )
     assert (whole.weight_steps, whole.finalists, whole.final_steps, whole.steps) == (900, 8, 100, 1700)
 
 
