@@ -25,6 +25,7 @@ from dsl.render import Form, render
 from dsl.source import Source
 from tests.end_to_end.mutations import bytes_changed, tokens_changed
 from tests.end_to_end.programs import Programs
+from tests.pace import slowdown
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 LONGEST_SECONDS = 1.0
@@ -94,7 +95,7 @@ def watched(data: bytes, seed: int) -> str | None:
     except Exception:
         return traceback.format_exc(limit=-4)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    if taken > LONGEST_SECONDS and _again(data) > LONGEST_SECONDS:
+    if taken > LONGEST_SECONDS and _again(data) > LONGEST_SECONDS * slowdown():
         return f"took {taken:.1f} s"
     return f"took {grown >> 20} MiB more" if grown > MOST_BYTES else None
 

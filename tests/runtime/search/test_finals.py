@@ -418,7 +418,7 @@ def test_a_budget_that_suffices_changes_nothing(
     """The steps that it is measured by are undone."""
     options = replace(OPTIONS, finals=finals, recalibration_batches=2)
     found = search(problem(), digits, options, tmp_path / "free")
-    within = search(problem(), digits, replace(options, budget_s=30.0), tmp_path / "within")
+    within = search(problem(), digits, replace(options, budget_s=60.0), tmp_path / "within")
     assert replace(within, log=found.log, parameters=found.parameters) == found
     assert events(tmp_path / "within")[1:] == events(tmp_path / "free")[1:]
     assert (events(tmp_path / "within")[0]["evaluation_s"] > 0) == (finals is not None)
