@@ -45,6 +45,17 @@ def check(
     return in_order(found)[:MAXIMUM_PROBLEMS]
 
 
+def check_caps(file: syntax.File) -> list[Diagnostic]:
+    """What is wrong with the caps of its searches: of a file that was checked before caps were put into it."""
+    known = globals_of(file, {}, frozenset())
+    found: list[Diagnostic] = []
+    item = _Item(file, known, BodyChecker(known, found.append), {})
+    found += [
+        problem for search in file.select(syntax.Search) for cap in search.caps for problem in item.cap(cap)
+    ]
+    return found
+
+
 class _Enough(Exception):
     """More is wrong than anybody reads in one run."""
 
@@ -158,7 +169,7 @@ class _Item:
             case syntax.Search():
                 yield from self._of_space(item)
                 for cap in item.caps:
-                    yield from self._cap(cap)
+                    yield from self.cap(cap)
             case syntax.Train():
                 yield from self._of_space(item)
             case _:
@@ -200,7 +211,7 @@ class _Item:
         yield from _inputs_and_outputs(space, () if self.checker.missed_in else outer.locals.values())
         for cap in space.requires:
             self.checker.value(cap.limit, files)
-            yield from self._cap(cap)
+            yield from self.cap(cap)
 
     def _of_space(self, item: syntax.Search | syntax.Train) -> Iterator[Diagnostic]:
         names = [space.name for space in self.file.select(syntax.Space)]
@@ -209,7 +220,8 @@ class _Item:
             span = item.name_span or item.span
             yield Diagnostic("E0101", f"no space is named `{item.space}`", span, hint)
 
-    def _cap(self, cap: syntax.Cap) -> Iterator[Diagnostic]:
+    def cap(self, cap: syntax.Cap) -> Iterator[Diagnostic]:
+        """What is wrong with a cap: its metric, target or unit."""
         if cap.metric not in METRICS:
             hint = did_you_mean(cap.metric, METRICS) or _known("caps", METRICS)
             yield Diagnostic(

@@ -12,6 +12,7 @@ from compiler.frontend import examine
 from compiler.ir.graph import SpaceGraph
 from compiler.passes.pipeline import run_passes
 from dsl import syntax
+from dsl.check import check_caps
 from dsl.diagnostic import Diagnostic, DiagnosticError, has_errors
 from dsl.known_targets import known_settings, known_targets
 from dsl.names import HOST
@@ -74,6 +75,7 @@ def load_experiment(
     for text in overrides:
         file = override(file, text)
     settings, found = resolve_settings(file)
+    found = [*check_caps(file), *found]
     if has_errors(found):
         raise DiagnosticError(found)
     chosen = _search(settings, search, space)
@@ -220,13 +222,18 @@ def _with(item: syntax.Item, statement: syntax.Setting | syntax.Cap, section: st
     if isinstance(statement, syntax.Cap):
         if not isinstance(item, syntax.Search):
             return item
-        kept_caps = [c for c in item.caps if (c.metric, c.target) != (statement.metric, statement.target)]
+        kept_caps = [cap for cap in item.caps if _limits(cap) != _limits(statement)]
         return replace(item, caps=(*kept_caps, statement))
     if section is None and not _takes(kind, statement.name):
         return item
     assert isinstance(item, syntax.Search | syntax.Train | syntax.Target)
     kept = [setting for setting in item.settings if setting.name != statement.name]
     return replace(item, settings=(*kept, statement))
+
+
+def _limits(cap: syntax.Cap) -> tuple[str, str | None, str]:
+    """What a cap is on: one on the same takes its place, and a ceiling leaves a floor."""
+    return cap.metric, cap.target, cap.relation
 
 
 def _takes(section: str, name: str) -> bool:

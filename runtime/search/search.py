@@ -37,6 +37,7 @@ from runtime.search.samplers.evolution import EvolutionSampler
 from runtime.search.samplers.random_sampler import RandomSampler
 from runtime.search.samplers.reinforce import ReinforceSampler
 from runtime.search.samplers.sampler import Region, Sampler
+from runtime.search.strategies.front import nondominated
 from runtime.search.strategies.gradient import GradientSearch
 from runtime.search.strategies.reinforce import ReinforceSearch
 from runtime.search.strategies.sampled import SampledSearch
@@ -202,6 +203,8 @@ def _finished(
         what = f"the loss of the network found is {validation.loss} on validation images"
         raise SearchProblem(what, f"lower the learning rate ({options.optimiser.lr:g})")
     front = strategy.front(options.front) if options.front else ()
+    if front:
+        front = nondominated([*front, best], problem.objective)
     probabilities = strategy.probabilities()
     result = SearchResult(
         choices=choices_of(problem.decisions, best.picks),

@@ -47,6 +47,41 @@ def test_a_wrong_override_is_refused(text: str) -> None:
         load(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("macs <= 3 ms", "E0144"),
+        ("peak_memory <= 4 K", "E0144"),
+        ("latency <= 8 K on host", "E0144"),
+        ("latency <= 8 on host", "E0144"),
+        ("latency <= 8 ms", "E0143"),
+        ("macs <= 9 M on host", "E0143"),
+        ("latency <= 8 ms on hist", "E0101"),
+        ("speed <= 8", "E0142"),
+    ],
+)
+def test_a_wrong_cap_is_refused_as_in_a_file(text: str, code: str) -> None:
+    with pytest.raises(DiagnosticError) as refused:
+        load(text)
+    assert {each.code for each in refused.value.diagnostics} == {code}
+    with pytest.raises(DiagnosticError) as in_file:
+        load(text=TEXT.replace("latency <= 2 ms on host", text))
+    assert code in {each.code for each in in_file.value.diagnostics}
+
+
+def test_a_cap_takes_the_place_of_its_like_alone() -> None:
+    text = TEXT.replace("epochs = 3", "macs >= 1 K  macs <= 9 K  params <= 1 K")
+    found = load("macs <= 8 K", text=text).search
+    assert found is not None
+    kept = {(cap.metric, cap.relation, cap.limit) for cap in found.caps}
+    assert kept == {
+        ("macs", ">=", 1e3),
+        ("macs", "<=", 8e3),
+        ("params", "<=", 1e3),
+        ("latency", "<=", 2.0),
+    }
+
+
 @pytest.mark.parametrize("chosen", [{"target": "slow"}, {"search": "other"}])
 def test_an_unknown_part_is_named(chosen: dict[str, str]) -> None:
     with pytest.raises(NoSuchPart, match=r"slow|other"):

@@ -32,9 +32,10 @@ from runtime.checkpoint import load_checkpoint  # noqa: E402
 from runtime.data.dataset import Dataset  # noqa: E402
 from runtime.data.load import DataSource, load  # noqa: E402
 from runtime.events import read_events  # noqa: E402
-from runtime.search.options import InfeasibleCap, SearchOptions, SearchProblem  # noqa: E402
+from runtime.search.options import Found, InfeasibleCap, SearchOptions, SearchProblem  # noqa: E402
 from runtime.search.problem import Problem, problem_of  # noqa: E402
 from runtime.search.search import search  # noqa: E402
+from runtime.search.strategies.gradient import GradientSearch  # noqa: E402
 from runtime.train import read_weights  # noqa: E402
 from tests.small_spaces import blocked_space, derived, stacked_space, tiny_space  # noqa: E402
 
@@ -257,3 +258,16 @@ def test_a_budget_fixes_the_plan_and_a_resume_keeps_it(digits: Dataset, tmp_path
     assert plan["warmup"] == pytest.approx(plan["steps"] / 11, abs=1)
     assert search(problem(), digits, options, tmp_path).steps == plan["steps"]
     assert [event for event in events(tmp_path) if event["event"] == "plan"] == [plan]
+
+
+def test_what_the_guard_found_is_of_the_front(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A random network that takes the place of the most probable one is no network under a tighter cap."""
+    rival = (1, 1, 1)
+    costs = problem(None).costs(rival)
+    monkeypatch.setattr(GradientSearch, "result", lambda self: Found(rival, 0.999, costs, True))
+    found = search(problem(None), digits, replace(OPTIONS, epochs=1, front=3), tmp_path)
+    assert rival in {each.picks for each in found.front}
+    scores = [each.score for each in found.front]
+    assert scores == sorted(scores)
