@@ -62,7 +62,6 @@ def results(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     by_name = {each["name"]: each for each in networks}
     headline = by_name[HEADLINE]
     searches = [_search(name, told[f"search_{name}"], told[f"train_{name}"]) for name in SEARCHED]
-    errors = [abs(each["prediction_error"]) for each in networks]
     return {
         "headline": HEADLINE,
         "speedup_at_equal_accuracy": headline["speedup_at_equal_accuracy"],
@@ -71,8 +70,7 @@ def results(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "search_cost_in_trainings": searches[SEARCHED.index(HEADLINE)]["cost_in_trainings"],
         "accuracy_over_random": headline["accuracy_test"]
         - fmean(by_name[name]["accuracy_test"] for name in RANDOM),
-        "prediction_error_mean": fmean(errors),
-        "prediction_error_worst": max(errors),
+        **_errors(networks),
         "networks": networks,
         "searches": searches,
         "profile": {key: told["profile"][key] for key in ("kernels", "noisy", "profile")},
@@ -86,50 +84,48 @@ def _network(
     name: str, measured: Mapping[str, Any], trained: Mapping[str, Any], line: Sequence[Point]
 ) -> dict[str, Any]:
     accuracy, own_ms = measured["accuracy_test"], measured["latency_p50_ms"]
-    equal, error = latency_at(line, accuracy), standard_error(accuracy)
+    error = standard_error(accuracy)
     return {
         "name": name,
         "kind": "mobilenet_v2" if name in WIDTHS else "random" if name in RANDOM else "searched",
         "accuracy_test": accuracy,
-        "latency_p50_ms": own_ms,
-        "latency_p90_ms": measured["latency_p90_ms"],
-        "latency_predicted_ms": measured["latency_predicted_ms"],
-        "prediction_error": measured["latency_predicted_ms"] / own_ms - 1,
+        **_latencies(measured, accuracy, line),
         "params": trained["params"],
         "macs": trained["macs"],
-        "speedup_at_equal_accuracy": equal.latency_ms / own_ms,
-        "speedup_bound": equal.bound,
         "speedup_range": [latency_at(line, accuracy + by).latency_ms / own_ms for by in (-error, error)],
         "training_images": trained["images"],
         "training_peak_memory_mb": trained["train"]["peak_memory_mb"],
     }
 
 
+def _latencies(measured: Mapping[str, Any], accuracy: float, line: Sequence[Point]) -> dict[str, Any]:
+    """A network's latency beside its prediction, and beside that of `line` at its accuracy."""
+    own_ms, equal = measured["latency_p50_ms"], latency_at(line, accuracy)
+    return {
+        **{key: measured[key] for key in ("latency_p50_ms", "latency_p90_ms", "latency_predicted_ms")},
+        "prediction_error": measured["latency_predicted_ms"] / own_ms - 1,
+        "speedup_at_equal_accuracy": equal.latency_ms / own_ms,
+        "speedup_bound": equal.bound,
+    }
+
+
+def _errors(networks: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    errors = [abs(each["prediction_error"]) for each in networks]
+    return {"prediction_error_mean": fmean(errors), "prediction_error_worst": max(errors)}
+
+
 def _same_hour(told: Mapping[str, Any], by_name: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The latencies and predictions of one hour, and the speed-up by them at the accuracies of before."""
     measured = told["networks"]
     line = [(by_name[name]["accuracy_test"], measured[name]["latency_p50_ms"]) for name in WIDTHS]
-
-    def row(name: str) -> dict[str, Any]:
-        own_ms, predicted_ms = measured[name]["latency_p50_ms"], measured[name]["latency_predicted_ms"]
-        equal = latency_at(line, by_name[name]["accuracy_test"])
-        return {
-            "name": name,
-            "latency_p50_ms": own_ms,
-            "latency_p90_ms": measured[name]["latency_p90_ms"],
-            "latency_predicted_ms": predicted_ms,
-            "prediction_error": predicted_ms / own_ms - 1,
-            "speedup_at_equal_accuracy": equal.latency_ms / own_ms,
-            "speedup_bound": equal.bound,
-        }
-
-    networks = [row(name) for name in NETWORKS]
-    errors = [abs(each["prediction_error"]) for each in networks]
+    networks = [
+        {"name": name, **_latencies(measured[name], by_name[name]["accuracy_test"], line)}
+        for name in NETWORKS
+    ]
     return {
         "machine": told["machine"],
         "minutes": told["minutes"],
-        "prediction_error_mean": fmean(errors),
-        "prediction_error_worst": max(errors),
+        **_errors(networks),
         "networks": networks,
     }
 
