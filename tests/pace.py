@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 ADDITIONS, ORDINARY_S = 1_000_000, 0.035
-"""Not measured on the Intel Xeon of `benchmarks/README.md`: set so that a machine on which `check` takes 0.70 s, for 0.29
-there, comes out as 2.4 times as slow."""
+"""Not measured on the Intel Xeon of `benchmarks/README.md`: set so that a machine on which `check` takes 0.70 s, and
+0.29 there, comes out as 2.4 times as slow."""
 
 
 def slowdown() -> float:
